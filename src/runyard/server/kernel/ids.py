@@ -1,0 +1,35 @@
+"""The only reader of the random source."""
+
+from __future__ import annotations
+
+import os
+
+
+def new_run_id() -> str:
+    """32 lowercase hexadecimal digits, as MLflow's run ids."""
+    return os.urandom(16).hex()
+
+
+def new_model_id() -> str:
+    """An MLflow logged model's id: `m-` and 32 hexadecimal digits."""
+    return "m-" + os.urandom(16).hex()
+
+
+def new_dataset_id() -> str:
+    """32 lowercase hexadecimal digits."""
+    return os.urandom(16).hex()
+
+
+def new_request_id() -> str:
+    """16 hexadecimal digits; names a request in logs and error answers."""
+    return os.urandom(8).hex()
+
+
+def new_upload_id() -> str:
+    """32 hexadecimal digits; names a multipart upload."""
+    return os.urandom(16).hex()
+
+
+def random_below(limit: int) -> int:
+    """A uniform integer in [0, limit), for generated names; not for secrets."""
+    return int.from_bytes(os.urandom(8), "big") % limit
