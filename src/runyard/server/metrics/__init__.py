@@ -1,0 +1,1 @@
+"""ENGINE: time series. Appends, summaries, histories, samples and charts of series of points."""
