@@ -8,6 +8,7 @@ may stall): what must never happen twice is guarded by what the work itself chec
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Table, Text, bindparam, delete, select
+from sqlalchemy.sql.base import Executable
 
 from runyard.server.db.connection import Connection, Transaction
 from runyard.server.db.dialects import Dialect
@@ -24,15 +25,16 @@ lease = Table(
 )
 
 
-def _acquire(dialect: Dialect) -> object:
+def _acquire(dialect: Dialect) -> Executable:
     taken = dialect.insert(lease).values(
         name=bindparam("name"), holder=bindparam("holder"), expires_ms=bindparam("expires_ms")
     )
-    return taken.on_conflict_do_update(
+    upsert: Executable = taken.on_conflict_do_update(
         index_elements=[lease.c.name],
         set_={"holder": taken.excluded.holder, "expires_ms": taken.excluded.expires_ms},
         where=(lease.c.expires_ms <= bindparam("now_ms")) | (lease.c.holder == taken.excluded.holder),
     )
+    return upsert
 
 
 _ACQUIRE = Query(_acquire)

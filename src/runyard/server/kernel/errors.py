@@ -11,6 +11,7 @@
     ├── Conflict             409  the thing is being changed by somebody else
     ├── AlreadyExists        400  a thing of that name exists (MLflow answers 400)
     ├── TooLarge             413  the body exceeds the limit
+    ├── UnsupportedMediaType 415  the body's Content-Type isn't the one the route takes
     ├── RangeNotSatisfiable  416  the byte range asked for lies outside the file
     ├── LimitExceeded        429  a rate or quota is used up
     ├── NotImplementedHere   501  MLflow has this endpoint, Runyard doesn't (yet)
@@ -80,6 +81,10 @@ class AlreadyExists(RunyardError):
 
 class TooLarge(RunyardError):
     """The request's body is larger than the limit."""
+
+
+class UnsupportedMediaType(RunyardError):
+    """The Content-Type isn't the one that the route takes."""
 
 
 class RangeNotSatisfiable(RunyardError):

@@ -1,0 +1,34 @@
+"""The `runyard` command."""
+
+from __future__ import annotations
+
+import click
+
+from runyard import __version__
+
+
+class _Commands(click.Group):
+    """Loads a command's module when it is called: a start of one must not pay for the others."""
+
+    modules = {"server": "runyard.cli.server"}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(self.modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        import importlib  # noqa: PLC0415
+
+        module = self.modules.get(cmd_name)
+        if module is None:
+            return None
+        command = getattr(importlib.import_module(module), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="runyard")
+def main() -> None:
+    """Runyard: a self-hosted machine-learning workspace that speaks MLflow."""

@@ -1,0 +1,71 @@
+"""The composition root: settings -> database -> engines -> services -> routes.
+
+Nothing else constructs anything. To see the whole server, read `build`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.types import Scope
+
+from runyard.server import settings as settings_module
+from runyard.server.auth import LOCAL, Permission, Principal, require
+from runyard.server.db.database import Database, open_dialect
+from runyard.server.db.migrate import upgrade
+from runyard.server.mlflow_api.routes import MlflowApi
+from runyard.server.settings import Settings
+from runyard.server.tracking.service import Experiments, RunLog, Runs, RunSearch
+from runyard.server.tracking.store.keys import Keys
+from runyard.server.web import Application, Route
+from runyard.server.web.guards import LoopbackGuard
+from runyard.server.web.traffic import Traffic
+
+
+def build(settings: Settings) -> Application:
+    """The server for these settings, ready to be served; its lifespan opens and closes everything."""
+    dialect = open_dialect(settings.database_url, max_bytes=settings.max_database_bytes or None)
+    database = Database(dialect)
+    traffic = Traffic()
+
+    keys = Keys()
+    experiments = Experiments(database, "mlflow-artifacts:/default")
+    runs = Runs(database, keys)
+    log = RunLog(database, keys)
+    search = RunSearch(database, keys)
+
+    mlflow_api = MlflowApi(experiments=experiments, runs=runs, log=log, search=search)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        upgrade(dialect)
+        database.start()
+        try:
+            yield
+        finally:
+            database.close()
+
+    return Application(
+        routes=[*mlflow_api.routes()],
+        authorize=_authorize,
+        traffic=traffic,
+        max_body=settings.max_body_bytes,
+        guards=[LoopbackGuard()],
+        fallback=mlflow_api.refuse,
+        lifespan=lifespan,
+    )
+
+
+def create() -> Application:
+    """The server for the settings in the environment: what a worker process is started with."""
+    return build(settings_module.load())
+
+
+def _authorize(scope: Scope, route: Route) -> Principal:
+    del scope
+    permission = route.permission
+    if not isinstance(permission, Permission):
+        raise TypeError(f"{route.method} {route.path} declares no permission")
+    require(LOCAL, permission)
+    return LOCAL

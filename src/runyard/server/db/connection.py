@@ -1,0 +1,100 @@
+"""A driver connection as the stores see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from runyard.server.db.dialects import Dialect
+from runyard.server.db.query import Compiled, Query, compile_statement
+
+Row = tuple[Any, ...]
+
+
+class Connection:
+    """Runs statements inside a transaction that somebody else opens and ends.
+
+    A statement is a `Query` (compiled once) or a Core statement (compiled at each call, for those whose
+    shape depends on the request).
+    """
+
+    __slots__ = ("dialect", "driver")
+
+    def __init__(self, dialect: Dialect, driver: Any) -> None:
+        self.dialect = dialect
+        self.driver = driver
+
+    def rows(self, query: Any, **params: Any) -> list[Row]:
+        """All rows of the answer."""
+        compiled = self._compiled(query)
+        cursor = self.driver.execute(compiled.sql, self.dialect.bind(compiled, params))
+        return cursor.fetchall()  # type: ignore[no-any-return]
+
+    def row(self, query: Any, **params: Any) -> Row | None:
+        """The first row of the answer, or None."""
+        compiled = self._compiled(query)
+        cursor = self.driver.execute(compiled.sql, self.dialect.bind(compiled, params))
+        return cursor.fetchone()  # type: ignore[no-any-return]
+
+    def value(self, query: Any, **params: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = self.row(query, **params)
+        return None if row is None else row[0]
+
+    def _compiled(self, query: Any) -> Compiled:
+        if type(query) is Query:
+            return query.compiled(self.dialect)
+        return compile_statement(query, self.dialect)
+
+
+class Transaction(Connection):
+    """A connection that also writes, inside one of the writer's groups.
+
+    `dirty` tells the writer whether a mutation that failed had written before it did.
+    """
+
+    __slots__ = ("_after_commit", "dirty")
+
+    def __init__(self, dialect: Dialect, driver: Any) -> None:
+        super().__init__(dialect, driver)
+        self.dirty = False
+        self._after_commit: list[Callable[[], None]] = []
+
+    def execute(self, query: Any, **params: Any) -> int:
+        """Run a statement that writes; returns the number of rows that it changed."""
+        self.dirty = True
+        compiled = self._compiled(query)
+        return self.driver.execute(compiled.sql, self.dialect.bind(compiled, params)).rowcount  # type: ignore[no-any-return]
+
+    def returning(self, query: Any, **params: Any) -> list[Row]:
+        """Run a statement that writes and returns rows."""
+        self.dirty = True
+        return self.rows(query, **params)
+
+    def execute_many(self, query: Query, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run one statement once per row of parameters."""
+        if not rows:
+            return
+        self.dirty = True
+        compiled = query.compiled(self.dialect)
+        self.dialect.execute_many(self.driver, compiled.sql, [compiled.bind(row) for row in rows])
+
+    def execute_rows(self, query: Query, rows: Sequence[Row]) -> None:
+        """Like `execute_many`, for rows whose values stand in the statement's own parameter order."""
+        if not rows:
+            return
+        self.dirty = True
+        self.dialect.execute_many(self.driver, query.compiled(self.dialect).sql, rows)
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once this transaction is on the disk; never when it is rolled back.
+
+        The callback must not raise: the answer is already decided.
+        """
+        self._after_commit.append(callback)
+
+    def committed(self) -> None:
+        """Run the callbacks; the writer calls it after the commit."""
+        for callback in self._after_commit:
+            callback()
+        self._after_commit.clear()

@@ -1,0 +1,232 @@
+"""What differs between SQLite and PostgreSQL, in one place."""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from sqlalchemy.dialects import postgresql, sqlite
+
+from runyard.server.kernel.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Table
+    from sqlalchemy.engine import Dialect as SQLAlchemyDialect
+    from sqlalchemy.engine import URL
+
+    from runyard.server.db.query import Compiled
+
+try:
+    import psycopg
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+except ImportError:  # the `postgresql` extra isn't installed
+    psycopg = None  # type: ignore[assignment]
+
+
+class Cursor(Protocol):
+    """The part of a DBAPI cursor that is used."""
+
+    rowcount: int
+
+    def fetchall(self) -> list[Any]: ...
+    def fetchone(self) -> Any: ...
+
+
+class DriverConnection(Protocol):
+    """The part of a DBAPI connection that is used; both drivers run statements on it directly."""
+
+    def execute(self, sql: str, params: Sequence[Any] = ..., /) -> Cursor: ...
+    def close(self) -> None: ...
+
+
+class Fault(Enum):
+    """What a driver's error means to the writer."""
+
+    RETRY = "retry"  # deadlock, serialization failure: the same group may succeed when run again
+    LOST = "lost"  # the connection is gone
+    FULL = "full"  # no room on the disk
+    BUSY = "busy"  # somebody else holds the lock for too long
+    INTEGRITY = "integrity"  # a constraint refused a row
+    OTHER = "other"
+
+
+class Dialect(ABC):
+    """One database system."""
+
+    name: str
+    sqlalchemy: SQLAlchemyDialect
+    # True where a point read is so cheap that a hop to a thread would cost more.
+    inline_reads: bool
+    error: type[Exception]
+
+    @abstractmethod
+    def connect(self, *, readonly: bool) -> Any:
+        """A new driver connection."""
+
+    @abstractmethod
+    def begin(self, connection: Any, *, readonly: bool) -> None:
+        """Start a transaction: for writing, or a snapshot for reading."""
+
+    @abstractmethod
+    def insert(self, table: Table) -> Any:
+        """An INSERT that knows ON CONFLICT and RETURNING."""
+
+    @abstractmethod
+    def bind(self, compiled: Compiled, params: Any) -> Sequence[Any]:
+        """The parameters in the driver's form."""
+
+    @abstractmethod
+    def execute_many(self, connection: Any, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for many rows."""
+
+    @abstractmethod
+    def in_transaction(self, connection: Any) -> bool:
+        """Whether a transaction is open."""
+
+    @abstractmethod
+    def fault(self, error: Exception) -> Fault:
+        """What an error of the driver means."""
+
+
+_SQLITE_FULL, _SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_IOERR = 13, 5, 6, 10
+
+
+class SQLiteDialect(Dialect):
+    """SQLite in one file: WAL, synchronous=FULL, incremental vacuum.
+
+    Args:
+        path: the database file; its folder exists.
+        max_bytes: a limit on the file's size; None for none.
+    """
+
+    name = "sqlite"
+    inline_reads = True
+    error = sqlite3.Error
+
+    def __init__(self, path: Path, max_bytes: int | None = None) -> None:
+        self.path = path
+        self.max_bytes = max_bytes
+        self.sqlalchemy = sqlite.dialect(paramstyle="qmark")
+        self._json = msgspec.json.Encoder()
+
+    def connect(self, *, readonly: bool) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        run = connection.execute
+        if not readonly:
+            # Before the first table, or purged bytes never come back.
+            run("PRAGMA auto_vacuum=INCREMENTAL")
+            run("PRAGMA journal_mode=WAL")
+        run("PRAGMA synchronous=FULL")
+        run("PRAGMA busy_timeout=10000")
+        run("PRAGMA foreign_keys=ON")
+        run("PRAGMA temp_store=MEMORY")
+        run("PRAGMA cache_size=-16384")
+        run("PRAGMA mmap_size=268435456")
+        if readonly:
+            run("PRAGMA query_only=ON")
+        else:
+            run("PRAGMA journal_size_limit=67108864")
+            self._limit_size(connection)
+        return connection
+
+    def _limit_size(self, connection: sqlite3.Connection) -> None:
+        if self.max_bytes is not None:
+            page = connection.execute("PRAGMA page_size").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count={max(1, self.max_bytes // page)}")
+
+    def begin(self, connection: sqlite3.Connection, *, readonly: bool) -> None:
+        connection.execute("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+    def insert(self, table: Table) -> sqlite.Insert:
+        return sqlite.insert(table)
+
+    def bind(self, compiled: Compiled, params: Any) -> Sequence[Any]:
+        values = compiled.bind(params)
+        if any(type(v) is list for v in values):
+            return tuple(self._json.encode(v).decode() if type(v) is list else v for v in values)
+        return values
+
+    def execute_many(self, connection: sqlite3.Connection, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        connection.executemany(sql, rows)
+
+    def in_transaction(self, connection: sqlite3.Connection) -> bool:
+        return connection.in_transaction
+
+    def fault(self, error: Exception) -> Fault:
+        if isinstance(error, sqlite3.IntegrityError):
+            return Fault.INTEGRITY
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == _SQLITE_FULL:
+            return Fault.FULL
+        if code in (_SQLITE_BUSY, _SQLITE_LOCKED):
+            return Fault.BUSY
+        return Fault.FULL if code == _SQLITE_IOERR and _disk_is_full(self.path) else Fault.OTHER
+
+
+def _disk_is_full(path: Path) -> bool:
+    import shutil  # noqa: PLC0415
+
+    return shutil.disk_usage(path.parent).free < 1 << 20
+
+
+class PostgreSQLDialect(Dialect):
+    """PostgreSQL through psycopg 3.
+
+    Args:
+        url: the database's address.
+    """
+
+    name = "postgresql"
+    inline_reads = False
+
+    def __init__(self, url: URL) -> None:
+        if psycopg is None:
+            raise InvalidArgument(
+                "PostgreSQL needs the psycopg driver: pip install 'runyard[postgresql]'", field="database"
+            )
+        self.error = psycopg.Error
+        self.sqlalchemy = PGDialect_psycopg(paramstyle="format")
+        self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def connect(self, *, readonly: bool) -> Any:
+        del readonly
+        # Autocommit: transactions are opened explicitly, as on SQLite.
+        return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=3)
+
+    def begin(self, connection: Any, *, readonly: bool) -> None:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if readonly else "BEGIN")
+
+    def insert(self, table: Table) -> postgresql.Insert:
+        return postgresql.insert(table)
+
+    def bind(self, compiled: Compiled, params: Any) -> Sequence[Any]:
+        return compiled.bind(params)
+
+    def execute_many(self, connection: Any, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        with connection.cursor() as cursor:
+            cursor.executemany(sql, rows)
+
+    def in_transaction(self, connection: Any) -> bool:
+        return bool(connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE)
+
+    def fault(self, error: Exception) -> Fault:
+        state = getattr(error, "sqlstate", None) or ""
+        if state in ("40001", "40P01"):
+            return Fault.RETRY
+        if state in ("53100", "53400"):
+            return Fault.FULL
+        if state == "55P03":
+            return Fault.BUSY
+        if state.startswith("23"):
+            return Fault.INTEGRITY
+        if state.startswith(("08", "57P")) or (not state and isinstance(error, psycopg.OperationalError)):
+            return Fault.LOST
+        return Fault.OTHER

@@ -1,0 +1,96 @@
+"""Statements that are compiled once per dialect and run many times on the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import ColumnElement
+from sqlalchemy.types import Boolean, NullType
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.base import Executable
+    from sqlalchemy.sql.compiler import SQLCompiler
+
+    from runyard.server.db.dialects import Dialect
+
+
+class Compiled:
+    """SQL text for one dialect with the order in which the driver wants the parameters."""
+
+    __slots__ = ("_defaults", "_names", "_pick", "sql")
+
+    def __init__(self, sql: str, names: tuple[str, ...], defaults: Mapping[str, Any]) -> None:
+        self.sql = sql
+        self._names = names
+        self._defaults = {k: v for k, v in defaults.items() if v is not None}
+        self._pick: Callable[[Any], Any] | None = itemgetter(*names) if len(names) > 1 else None
+
+    def bind(self, params: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The parameters as the tuple that the driver takes."""
+        values = {**self._defaults, **params} if self._defaults else params
+        if self._pick is not None:
+            return self._pick(values)  # type: ignore[no-any-return]
+        return tuple(values[name] for name in self._names)
+
+
+class Query:
+    """A statement for both dialects.
+
+    Args:
+        build: a Core statement, or a function from the dialect to one, where the dialects differ.
+
+    Only types that both drivers bind and return natively belong in it: integers, floats, text, bytes;
+    a boolean comes back from SQLite as 0 or 1.
+    """
+
+    __slots__ = ("_build", "_compiled")
+
+    def __init__(self, build: Executable | Callable[[Dialect], Executable]) -> None:
+        self._build = build
+        self._compiled: dict[str, Compiled] = {}
+
+    def compiled(self, dialect: Dialect) -> Compiled:
+        """The compiled form, made at the first call for a dialect."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            built = self._build
+            statement = built(dialect) if callable(built) else built
+            found = self._compiled[dialect.name] = compile_statement(statement, dialect)
+        return found
+
+
+def compile_statement(statement: Any, dialect: Dialect) -> Compiled:
+    """Compile a Core statement for one dialect, with literal lists expanded."""
+    compiled = statement.compile(dialect=dialect.sqlalchemy, compile_kwargs={"render_postcompile": True})
+    return Compiled(str(compiled), tuple(compiled.positiontup or ()), compiled.params)
+
+
+class in_list(ColumnElement[bool]):  # noqa: N801 - reads as the SQL function that it is
+    """`column IN (the values of one list parameter)`: the text stays the same for any length.
+
+    The parameter's value is a list of integers or of strings. SQLite unpacks it with `json_each`,
+    PostgreSQL takes it as an array.
+    """
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, column: ColumnElement[Any], name: str) -> None:
+        self.column = column
+        self.values = bindparam(name, type_=NullType())
+
+
+@compiles(in_list, "sqlite")
+def _in_list_sqlite(element: in_list, compiler: SQLCompiler, **kw: Any) -> str:
+    column, values = compiler.process(element.column, **kw), compiler.process(element.values, **kw)
+    return f"{column} IN (SELECT value FROM json_each({values}))"
+
+
+@compiles(in_list, "postgresql")
+def _in_list_postgresql(element: in_list, compiler: SQLCompiler, **kw: Any) -> str:
+    column, values = compiler.process(element.column, **kw), compiler.process(element.values, **kw)
+    return f"{column} = ANY({values})"

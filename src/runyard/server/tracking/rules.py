@@ -1,0 +1,144 @@
+"""Rules of names, keys and values: pure functions that raise `InvalidArgument`.
+
+The limits are MLflow's, so that what its clients may send is what the server takes.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+from runyard.server.kernel.errors import InvalidArgument
+
+MAX_KEY = 250
+MAX_PARAM_VALUE = 6000
+MAX_TAG_VALUE = 8000
+MAX_EXPERIMENT_NAME = 500
+MAX_EXPERIMENT_TAG_VALUE = 20_000
+MAX_RUN_NAME = 250
+MAX_BATCH_METRICS = 1000
+MAX_BATCH_PARAMS = 100
+MAX_BATCH_TAGS = 100
+MAX_BATCH_TOTAL = 1000
+MAX_RESULTS_RUNS = 50_000
+MAX_RESULTS_EXPERIMENTS = 50_000
+
+_KEY = re.compile(r"[\w.\- :/]+")
+_RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}")
+
+
+def check_key(key: str, field: str) -> None:
+    """A key of a metric, parameter or tag: 1 to 250 letters, digits, and `_-. :/`, no odd path."""
+    if not key:
+        raise InvalidArgument(
+            f"Missing value for required parameter '{field}': a key needs a name.", field=field
+        )
+    if len(key) > MAX_KEY:
+        raise InvalidArgument(
+            f"'{field}' exceeds the maximum length of {MAX_KEY} characters (it has {len(key)}).", field=field
+        )
+    if _KEY.fullmatch(key) is None:
+        raise InvalidArgument(
+            f"Invalid value \"{cut(key)}\" for parameter '{field}' supplied: Names may only contain "
+            "alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colons (:) and slashes (/).",
+            field=field,
+        )
+    if "/" in key or key.startswith("."):
+        plain = posixpath.normpath(key)
+        if plain != key or plain == "." or plain.startswith(("..", "/")):
+            raise InvalidArgument(
+                f"Invalid value \"{cut(key)}\" for parameter '{field}' supplied: a name that reads as a path "
+                f"must be a plain one; resolved it would be '{cut(plain)}'.",
+                field=field,
+            )
+
+
+def check_param_value(value: str, field: str) -> None:
+    """A parameter's value: at most 6,000 characters."""
+    check_text(value, MAX_PARAM_VALUE, field)
+
+
+def check_tag_value(value: str, field: str) -> None:
+    """A run's tag value: at most 8,000 characters."""
+    check_text(value, MAX_TAG_VALUE, field)
+
+
+def check_text(value: str, limit: int, field: str) -> None:
+    """A text of at most `limit` characters, without the NUL that PostgreSQL can't store."""
+    if len(value) > limit:
+        raise InvalidArgument(
+            f"'{field}' exceeds the maximum length of {limit:,} characters (it has {len(value):,}).",
+            field=field,
+        )
+    if "\0" in value:
+        raise InvalidArgument(f"'{field}' contains a NUL character; remove it.", field=field)
+
+
+def check_run_id(run_id: str, field: str = "run_id") -> None:
+    """A run's public id: letters, digits, `_` and `-`, at most 256."""
+    if _RUN_ID.fullmatch(run_id) is None:
+        raise InvalidArgument(
+            f"Invalid value \"{cut(run_id)}\" for parameter '{field}' supplied.", field=field
+        )
+
+
+def check_batch_sizes(metrics: int, params: int, tags: int) -> None:
+    """MLflow's limits of one log-batch request."""
+    for name, count, limit in (
+        ("metrics", metrics, MAX_BATCH_METRICS),
+        ("params", params, MAX_BATCH_PARAMS),
+        ("tags", tags, MAX_BATCH_TAGS),
+    ):
+        if count > limit:
+            raise InvalidArgument(
+                f"A batch logging request can contain at most {limit} {name}. Got {count} {name}. "
+                "Please split up the request and retry.",
+                field=name,
+            )
+    total = metrics + params + tags
+    if total > MAX_BATCH_TOTAL:
+        raise InvalidArgument(
+            f"A batch logging request can contain at most {MAX_BATCH_TOTAL} metrics, params, and tags. "
+            f"Got {total}. Please split up the request and retry."
+        )
+
+
+def experiment_name(name: str) -> str:
+    """The name as it is stored: a path's trailing slash goes, so that `/a/b/` is `/a/b`."""
+    check_text(name, MAX_EXPERIMENT_NAME, "name")
+    plain = name.rstrip("/") if name.startswith("/") else name
+    if not plain.strip():
+        raise InvalidArgument(f"Invalid experiment name: '{name}'. It must not be empty.", field="name")
+    return plain
+
+
+def unique_params(params: Sequence[tuple[str, str]]) -> None:
+    """One request may log a parameter once."""
+    keys = [key for key, _ in params]
+    if len(set(keys)) != len(keys):
+        twice = next(k for i, k in enumerate(keys) if k in keys[:i])
+        raise InvalidArgument(
+            f"Duplicate parameter keys have been submitted: '{cut(twice)}'. Please ensure the request "
+            "contains only one param value per param key.",
+            field="params",
+        )
+
+
+def cut(text: str, limit: int = 100) -> str:
+    """The text as an error message may show it."""
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def check_artifact_location(location: str) -> None:
+    """An artifact root that a client chose for an experiment: a URL without query, fragment or `..`."""
+    check_text(location, 2048, "artifact_location")
+    scheme, separator, rest = location.partition(":")
+    path = rest if separator else scheme
+    if "#" in location or "?" in location:
+        raise InvalidArgument(
+            "'artifact_location' must not contain a query or a fragment.", field="artifact_location"
+        )
+    if ".." in re.split(r"[/\\]", unquote(unquote(path))):
+        raise InvalidArgument("'artifact_location' must not contain '..'.", field="artifact_location")

@@ -1,0 +1,194 @@
+"""Use cases of experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from runyard.server.auth import Principal
+from runyard.server.db import Database, Transaction
+from runyard.server.kernel import clock
+from runyard.server.kernel.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
+from runyard.server.tracking import rules
+from runyard.server.tracking.store import experiments as store
+from runyard.server.tracking.store import runs as run_store
+from runyard.server.tracking.types import Experiment, Lifecycle, Tag
+
+# Every server has one workspace.
+WORKSPACE = 1
+
+
+class Experiments:
+    """Create, find, change, delete and restore experiments.
+
+    Args:
+        database: where they live.
+        artifact_root: the address under which a new experiment's artifacts go.
+    """
+
+    def __init__(self, database: Database, artifact_root: str) -> None:
+        self._database = database
+        self._artifact_root = artifact_root.rstrip("/")
+
+    async def create(
+        self, principal: Principal, name: str, artifact_location: str | None, tags: Sequence[Tag]
+    ) -> int:
+        """A new experiment; returns its id.
+
+        Raises:
+            AlreadyExists: an experiment, active or deleted, has this name.
+        """
+        del principal
+        name = rules.experiment_name(name)
+        for i, tag in enumerate(tags):
+            rules.check_key(tag.key, f"tags[{i}].key")
+            rules.check_text(tag.value, rules.MAX_EXPERIMENT_TAG_VALUE, f"tags[{i}].value")
+        if artifact_location is not None:
+            rules.check_artifact_location(artifact_location)
+        now = clock.now_ms()
+
+        def mutate(tx: Transaction) -> int:
+            taken = store.find_by_name(tx, WORKSPACE, name)
+            if taken is not None:
+                raise _taken(taken)
+            created = store.insert(tx, WORKSPACE, name, artifact_location or "", now)
+            if created is None:
+                raise Conflict(f"Experiment '{name}' is being created by another request; get it by name.")
+            if not artifact_location:
+                store.set_location(tx, created, f"{self._artifact_root}/{created}")
+            store.set_tags(tx, created, tags)
+            return created
+
+        return await self._database.write(mutate)
+
+    async def get(self, principal: Principal, experiment_id: int) -> Experiment:
+        """One experiment, in any lifecycle."""
+        del principal
+        found = await self._database.read_point(lambda c: store.find(c, WORKSPACE, experiment_id))
+        if found is None:
+            raise missing(experiment_id)
+        return found
+
+    async def get_by_name(self, principal: Principal, name: str) -> Experiment:
+        """One experiment by its name, in any lifecycle."""
+        del principal
+        plain = rules.experiment_name(name)
+        found = await self._database.read_point(lambda c: store.find_by_name(c, WORKSPACE, plain))
+        if found is None:
+            raise NotFound(f"Could not find experiment with name '{name}'", field="experiment_name")
+        return found
+
+    async def rename(self, principal: Principal, experiment_id: int, name: str) -> None:
+        """Give an active experiment a new name."""
+        del principal
+        name = rules.experiment_name(name)
+        now = clock.now_ms()
+
+        def mutate(tx: Transaction) -> None:
+            found = must_find(tx, experiment_id)
+            if found.lifecycle is not Lifecycle.ACTIVE:
+                raise InvalidArgument(
+                    f"Cannot rename experiment {experiment_id}: it is deleted. Restore it first.",
+                    field="experiment_id",
+                )
+            other = store.find_by_name(tx, WORKSPACE, name)
+            if other is not None and other.id != experiment_id:
+                raise _taken(other)
+            store.save(tx, experiment_id, name=name, lifecycle=found.lifecycle, now=now)
+
+        await self._database.write(mutate)
+
+    async def delete(self, principal: Principal, experiment_id: int) -> None:
+        """Move an experiment and its runs to the trash."""
+        await self._change_lifecycle(principal, experiment_id, Lifecycle.DELETED)
+
+    async def restore(self, principal: Principal, experiment_id: int) -> None:
+        """Bring an experiment and its runs back."""
+        await self._change_lifecycle(principal, experiment_id, Lifecycle.ACTIVE)
+
+    async def set_tag(self, principal: Principal, experiment_id: int, tag: Tag) -> None:
+        """Set one tag of an active experiment."""
+        rules.check_key(tag.key, "key")
+        rules.check_text(tag.value, rules.MAX_EXPERIMENT_TAG_VALUE, "value")
+        await self._change_active(
+            principal, experiment_id, lambda tx: store.set_tags(tx, experiment_id, [tag])
+        )
+
+    async def delete_tag(self, principal: Principal, experiment_id: int, key: str) -> None:
+        """Delete one tag of an active experiment."""
+
+        def mutate(tx: Transaction) -> None:
+            if not store.delete_tag(tx, experiment_id, key):
+                raise NotFound(f"No tag with name: {key} in experiment with id {experiment_id}", field="key")
+
+        await self._change_active(principal, experiment_id, mutate)
+
+    async def _change_active(
+        self, principal: Principal, experiment_id: int, change: Callable[[Transaction], None]
+    ) -> None:
+        del principal
+
+        def mutate(tx: Transaction) -> None:
+            must_be_active(tx, experiment_id)
+            change(tx)
+
+        await self._database.write(mutate)
+
+    async def _change_lifecycle(self, principal: Principal, experiment_id: int, wanted: Lifecycle) -> None:
+        del principal
+        now = clock.now_ms()
+
+        def mutate(tx: Transaction) -> None:
+            found = must_find(tx, experiment_id)
+            if found.lifecycle is wanted:
+                state = "active" if wanted is Lifecycle.ACTIVE else "deleted"
+                raise NotFound(
+                    f"No Experiment with id={experiment_id} to change: it is {state} already.",
+                    field="experiment_id",
+                )
+            store.save(tx, experiment_id, name=found.name, lifecycle=wanted, now=now)
+            if wanted is Lifecycle.DELETED:
+                run_store.delete_of_experiment(tx, experiment_id, now)
+            else:
+                run_store.restore_of_experiment(tx, experiment_id, since=found.last_update_time)
+
+        await self._database.write(mutate)
+
+
+def must_find(tx: Transaction, experiment_id: int) -> Experiment:
+    """The experiment, in any lifecycle."""
+    found = store.find(tx, WORKSPACE, experiment_id)
+    if found is None:
+        raise missing(experiment_id)
+    return found
+
+
+def must_be_active(tx: Transaction, experiment_id: int) -> Experiment:
+    """The experiment, which must not be deleted."""
+    found = must_find(tx, experiment_id)
+    refusal = check_active(experiment_id, found.lifecycle)
+    if refusal is not None:
+        raise refusal
+    return found
+
+
+def check_active(experiment_id: int, lifecycle: int) -> InvalidArgument | None:
+    """The error for a write to a deleted experiment; None for an active one."""
+    if lifecycle == Lifecycle.ACTIVE:
+        return None
+    return InvalidArgument(
+        f"The experiment {experiment_id} must be in the 'active' state. "
+        "Current state is deleted; restore it first.",
+        field="experiment_id",
+    )
+
+
+def missing(experiment_id: object) -> NotFound:
+    """The error for an experiment that doesn't exist."""
+    return NotFound(f"No Experiment with id={experiment_id} exists", field="experiment_id")
+
+
+def _taken(other: Experiment) -> AlreadyExists:
+    state = (
+        "" if other.lifecycle is Lifecycle.ACTIVE else " in deleted state; restore it or choose another name"
+    )
+    return AlreadyExists(f"Experiment(name={other.name}) already exists{state}.", field="name")

@@ -1,0 +1,224 @@
+"""Logging to runs: points, params and tags.
+
+All requests that wait are one bulk: one statement per table for the whole group. A request is checked
+whole before any of it is written, so that it is stored whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from runyard.server.auth import Principal
+from runyard.server.db import Database, Row, Transaction
+from runyard.server.kernel.errors import InvalidArgument, RunyardError
+from runyard.server.metrics import engine
+from runyard.server.metrics.types import PointBatch
+from runyard.server.tracking import rules
+from runyard.server.tracking.service.runs import NAME_TAG, missing_run, must_be_active, refuse_deleted
+from runyard.server.tracking.store import attributes, runs, summaries
+from runyard.server.tracking.store.keys import Keys
+from runyard.server.tracking.types import MetricPoints, RunBatch, Tag
+
+MODELS_TAG = "mlflow.log-model.history"
+
+
+class RunLog:
+    """Takes what clients log to runs.
+
+    Args:
+        database: where it goes.
+        keys: the interned names.
+    """
+
+    def __init__(self, database: Database, keys: Keys) -> None:
+        self._database = database
+        self._keys = keys
+        self._bulk = _Logging(keys)
+
+    async def log(self, principal: Principal, batch: RunBatch) -> None:
+        """Log points, params and tags to one active run: all of them or, on an error, none."""
+        del principal
+        if batch.points is not None:
+            _check_keys(batch.points.keys, "metrics[{}].key")
+        for i, param in enumerate(batch.params):
+            rules.check_key(param.key, f"params[{i}].key")
+            rules.check_param_value(param.value, f"params[{i}].value")
+        rules.unique_params([(p.key, p.value) for p in batch.params])
+        for i, tag in enumerate(batch.tags):
+            rules.check_key(tag.key, f"tags[{i}].key")
+            rules.check_tag_value(tag.value, f"tags[{i}].value")
+        await self._database.write_bulk(self._bulk, batch)
+
+    async def log_points(self, principal: Principal, run: str, points: MetricPoints, field: str) -> None:
+        """Log points of one key to one active run."""
+        del principal
+        rules.check_key(points.keys[0], field)
+        await self._database.write_bulk(self._bulk, RunBatch(run, points, [], []))
+
+    async def log_param(self, principal: Principal, run: str, param: Tag) -> None:
+        """Log a parameter; logging the same value again changes nothing, another value is refused."""
+        del principal
+        rules.check_key(param.key, "key")
+        rules.check_param_value(param.value, "value")
+        await self._database.write_bulk(self._bulk, RunBatch(run, None, [param], []))
+
+    async def set_tag(self, principal: Principal, run: str, tag: Tag) -> None:
+        """Set a tag."""
+        del principal
+        rules.check_key(tag.key, "key")
+        rules.check_tag_value(tag.value, "value")
+        await self._database.write_bulk(self._bulk, RunBatch(run, None, [], [tag]))
+
+    async def note_model(self, principal: Principal, run: str, model_json: str) -> None:
+        """Append a model's description to the run's tag that lists its models."""
+        del principal
+        try:
+            model = json.loads(model_json)
+        except ValueError as error:
+            raise InvalidArgument(
+                f"Malformed model info. \n {rules.cut(model_json)} \n is not valid JSON: {error}",
+                field="model_json",
+            ) from error
+        missing = [
+            name for name in ("artifact_path", "flavors", "utc_time_created", "run_id") if name not in model
+        ]
+        if not isinstance(model, dict) or missing:
+            raise InvalidArgument(
+                f"Model json is missing mandatory fields: {', '.join(missing) or 'it is no object'}.",
+                field="model_json",
+            )
+
+        def mutate(tx: Transaction) -> None:
+            found = must_be_active(tx, run)
+            key = self._keys.intern(tx, [MODELS_TAG])[MODELS_TAG]
+            before = attributes.tag_of(tx, found.id, key)
+            models: list[Any] = [*(json.loads(before) if before else []), model]
+            attributes.set_tags(tx, [(found.id, key, found.experiment_id, json.dumps(models))])
+
+        await self._database.write(mutate)
+
+
+class _Logging:
+    """The bulk mutation of everything that is logged."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def run(self, tx: Transaction, items: Sequence[RunBatch]) -> list[None | RunyardError]:
+        """Each item's outcome: None, or why nothing of it was written."""
+        group = _Group(tx, self._keys, items)
+        outcomes = [group.add(item) for item in items]
+        attributes.insert_params(tx, group.params)
+        attributes.set_tags(tx, group.tags)
+        for run_id, name in group.names.items():
+            runs.set_name(tx, run_id, name)
+        if group.batches:
+            engine.append(tx, group.batches)
+            group.summaries.sort(key=_series_of)
+            summaries.merge(tx, group.summaries)
+        attributes.set_model_metrics(tx, group.model_metrics)
+        return outcomes
+
+
+def _series_of(row: Row) -> tuple[int, int]:
+    return row[0], row[1]
+
+
+class _Group:
+    """Collects the rows of a group of requests, leaving out those that are refused."""
+
+    def __init__(self, tx: Transaction, keys: Keys, items: Sequence[RunBatch]) -> None:
+        self._tx = tx
+        self._runs = runs.find_ids(tx, list({item.run for item in items}))
+        self._ids = keys.intern(tx, _names(items))
+        self._new_params: dict[tuple[int, int], str] = {}
+        self.params: list[Row] = []
+        self.tags: list[Row] = []
+        self.names: dict[int, str] = {}
+        self.batches: list[PointBatch] = []
+        self.summaries: list[Row] = []
+        self.model_metrics: list[attributes.ModelMetric] = []
+
+    def add(self, item: RunBatch) -> RunyardError | None:
+        """Take one request's rows; returns why it is refused, if it is."""
+        found = self._runs.get(item.run)
+        if found is None:
+            return missing_run(item.run)
+        run_id, experiment_id, lifecycle = found
+        refusal = refuse_deleted(item.run, lifecycle)
+        if refusal is not None:
+            return refusal
+        if item.params:
+            conflict = self._add_params(run_id, experiment_id, item)
+            if conflict is not None:
+                return conflict
+        for tag in item.tags:
+            self.tags.append((run_id, self._ids[tag.key], experiment_id, tag.value))
+            if tag.key == NAME_TAG:
+                self.names[run_id] = tag.value
+        if item.points is not None:
+            self._add_points(run_id, experiment_id, item.run, item.points)
+        return None
+
+    def _add_params(self, run_id: int, experiment_id: int, item: RunBatch) -> RunyardError | None:
+        sent = {self._ids[param.key]: param for param in item.params}
+        stored = attributes.params_of(self._tx, run_id, list(sent))
+        rows: list[Row] = []
+        for key_id, param in sent.items():
+            before = stored.get(key_id, self._new_params.get((run_id, key_id)))
+            if before is None:
+                rows.append((run_id, key_id, experiment_id, param.value))
+            elif before != param.value:
+                return InvalidArgument(
+                    f"Changing param values is not allowed. Param with key='{param.key}' was already logged with "
+                    f"value='{rules.cut(before)}' for run ID='{item.run}'. Attempted logging new value "
+                    f"'{rules.cut(param.value)}'.",
+                    field="params",
+                )
+        self.params += rows
+        self._new_params.update({(row[0], row[1]): row[3] for row in rows})
+        return None
+
+    def _add_points(self, run_id: int, experiment_id: int, run: str, points: MetricPoints) -> None:
+        if len(points.keys) == 1:
+            keys, index = [self._ids[points.keys[0]]], None
+        else:
+            place = {name: i for i, name in enumerate(dict.fromkeys(points.keys))}
+            keys = [self._ids[name] for name in place]
+            index = None if len(keys) == 1 else [place[name] for name in points.keys]
+        batch = PointBatch(run_id, keys, index, points.steps, points.timestamps, points.values)
+        self.batches.append(batch)
+        for series, summary in engine.summarize(batch):
+            self.summaries.append(summaries.merge_row(experiment_id, series, summary))
+        for at, origin in (points.origins or {}).items():
+            self.model_metrics.append(
+                attributes.ModelMetric(
+                    experiment_id,
+                    run,
+                    origin,
+                    points.keys[at],
+                    points.values[at],
+                    points.timestamps[at],
+                    points.steps[at],
+                )
+            )
+
+
+def _names(items: Sequence[RunBatch]) -> set[str]:
+    names: set[str] = set()
+    for item in items:
+        if item.points is not None:
+            names.update(item.points.keys)
+        names.update(param.key for param in item.params)
+        names.update(tag.key for tag in item.tags)
+    return names
+
+
+def _check_keys(keys: Sequence[str], field: str) -> None:
+    for key in set(keys):
+        try:
+            rules.check_key(key, "key")
+        except InvalidArgument:
+            rules.check_key(key, field.format(keys.index(key)))  # again, for the error to name the place

@@ -1,0 +1,116 @@
+"""SQL of what is logged to runs: params, tags and the summaries of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, delete, select
+
+from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
+from runyard.server.tracking import tables as t
+from runyard.server.tracking.types import MetricOrigin
+
+_p, _t = t.run_param, t.run_tag
+
+_params_of = Query(
+    select(_p.c.key_id, _p.c.value).where(_p.c.run_id == bindparam("run_id"), in_list(_p.c.key_id, "keys"))
+)
+_insert_param = Query(
+    lambda d: d.insert(_p).values(
+        run_id=bindparam("run_id"),
+        key_id=bindparam("key_id"),
+        experiment_id=bindparam("experiment_id"),
+        value=bindparam("value"),
+    )
+)
+
+
+def _upsert_tag(d: Dialect) -> Any:
+    insert = d.insert(_t).values(
+        run_id=bindparam("run_id"),
+        key_id=bindparam("key_id"),
+        experiment_id=bindparam("experiment_id"),
+        value=bindparam("value"),
+    )
+    return insert.on_conflict_do_update(
+        index_elements=[_t.c.run_id, _t.c.key_id], set_={"value": insert.excluded.value}
+    )
+
+
+_set_tag = Query(_upsert_tag)
+_tag_of = Query(
+    select(_t.c.value).where(_t.c.run_id == bindparam("run_id"), _t.c.key_id == bindparam("key_id"))
+)
+_delete_tag = Query(delete(_t).where(_t.c.run_id == bindparam("rid"), _t.c.key_id == bindparam("kid")))
+
+
+def params_of(connection: Connection, run_id: int, keys: Sequence[int]) -> dict[int, str]:
+    """Those of a run's params that have one of `keys`."""
+    return dict(connection.rows(_params_of, run_id=run_id, keys=list(keys)))
+
+
+def insert_params(tx: Transaction, rows: Sequence[Row]) -> None:
+    """New params: rows of (run, key, experiment, value); none may exist."""
+    tx.execute_rows(_insert_param, rows)
+
+
+def set_tags(tx: Transaction, rows: Sequence[Row]) -> None:
+    """Tags: rows of (run, key, experiment, value); the last of a key wins."""
+    tx.execute_rows(_set_tag, rows)
+
+
+def delete_tag(tx: Transaction, run_id: int, key_id: int) -> bool:
+    """Delete a tag; False when there is none."""
+    return tx.execute(_delete_tag, rid=run_id, kid=key_id) > 0
+
+
+def tag_of(connection: Connection, run_id: int, key_id: int) -> str | None:
+    """A tag's value, or None."""
+    found: str | None = connection.value(_tag_of, run_id=run_id, key_id=key_id)
+    return found
+
+
+class ModelMetric(NamedTuple):
+    """A point that measures a logged model."""
+
+    experiment_id: int
+    run: str
+    origin: MetricOrigin
+    key: str
+    value: float
+    timestamp: int
+    step: int
+
+
+_lm, _mm = t.logged_model, t.logged_model_metric
+_models_of = Query(select(_lm.c.uuid, _lm.c.id).where(in_list(_lm.c.uuid, "uuids")))
+_insert_model_metric = Query(
+    lambda d: d.insert(_mm).values({c.name: bindparam(c.name) for c in _mm.c}).on_conflict_do_nothing()
+)
+
+
+def set_model_metrics(tx: Transaction, metrics: Sequence[ModelMetric]) -> None:
+    """Link points to logged models; those that name an unknown model stay the run's alone."""
+    if not metrics:
+        return
+    models = dict(tx.rows(_models_of, uuids=list({m.origin.model_id for m in metrics})))
+    tx.execute_many(
+        _insert_model_metric,
+        [
+            {
+                "model_id": models[m.origin.model_id],
+                "key": m.key,
+                "run_uuid": m.run,
+                "dataset_name": m.origin.dataset_name,
+                "dataset_digest": m.origin.dataset_digest,
+                "timestamp": m.timestamp,
+                "step": m.step,
+                "experiment_id": m.experiment_id,
+                "is_nan": int(m.value != m.value),  # noqa: PLR0124 - NaN's test
+                "value": 0.0 if m.value != m.value else m.value,  # noqa: PLR0124
+            }
+            for m in metrics
+            if m.origin.model_id in models
+        ],
+    )

@@ -1,0 +1,135 @@
+"""SQL of experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, select, update
+
+from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
+from runyard.server.tracking.tables import experiment as e
+from runyard.server.tracking.tables import experiment_tag as t
+from runyard.server.tracking.types import Experiment, Lifecycle, Tag
+
+COLUMNS = (e.c.id, e.c.name, e.c.artifact_location, e.c.lifecycle, e.c.creation_time, e.c.last_update_time)
+
+_by_id = Query(select(*COLUMNS).where(e.c.id == bindparam("id"), e.c.workspace_id == bindparam("workspace")))
+_by_name = Query(
+    select(*COLUMNS).where(e.c.workspace_id == bindparam("workspace"), e.c.name == bindparam("name"))
+)
+_homes = Query(
+    select(e.c.id, e.c.lifecycle, e.c.artifact_location).where(
+        e.c.workspace_id == bindparam("workspace"), in_list(e.c.id, "ids")
+    )
+)
+_tags_of = Query(
+    select(t.c.experiment_id, t.c.key, t.c.value)
+    .where(in_list(t.c.experiment_id, "ids"))
+    .order_by(t.c.experiment_id, t.c.key)
+)
+_insert = Query(
+    lambda d: (
+        d.insert(e)
+        .values({c.name: bindparam(c.name) for c in e.c if c is not e.c.id})
+        .on_conflict_do_nothing()
+        .returning(e.c.id)
+    )
+)
+_set_location = Query(
+    update(e).where(e.c.id == bindparam("eid")).values(artifact_location=bindparam("location"))
+)
+_update = Query(
+    update(e)
+    .where(e.c.id == bindparam("eid"))
+    .values(
+        name=bindparam("name_"),
+        lifecycle=bindparam("lifecycle_"),
+        last_update_time=bindparam("last_update_time_"),
+    )
+)
+
+
+def _upsert_tag(d: Dialect) -> object:
+    insert = d.insert(t).values(
+        experiment_id=bindparam("experiment_id"), key=bindparam("key"), value=bindparam("value")
+    )
+    return insert.on_conflict_do_update(
+        index_elements=[t.c.experiment_id, t.c.key], set_={"value": insert.excluded.value}
+    )
+
+
+_set_tag = Query(_upsert_tag)
+_delete_tag = Query(delete(t).where(t.c.experiment_id == bindparam("eid"), t.c.key == bindparam("key_")))
+
+
+def find(connection: Connection, workspace: int, experiment_id: int) -> Experiment | None:
+    """One experiment with its tags, in any lifecycle."""
+    row = connection.row(_by_id, id=experiment_id, workspace=workspace)
+    return None if row is None else load(connection, [row])[0]
+
+
+def find_by_name(connection: Connection, workspace: int, name: str) -> Experiment | None:
+    """One experiment with its tags, in any lifecycle."""
+    row = connection.row(_by_name, name=name, workspace=workspace)
+    return None if row is None else load(connection, [row])[0]
+
+
+class Home(NamedTuple):
+    """What a new run needs to know of its experiment."""
+
+    lifecycle: int
+    artifact_location: str
+
+
+def find_homes(connection: Connection, workspace: int, ids: Iterable[int]) -> dict[int, Home]:
+    """Those of the experiments that exist."""
+    rows = connection.rows(_homes, workspace=workspace, ids=list(ids))
+    return {row[0]: Home(row[1], row[2]) for row in rows}
+
+
+def load(connection: Connection, rows: Sequence[Row]) -> list[Experiment]:
+    """Rows of `COLUMNS` with their tags."""
+    tags: dict[int, list[Tag]] = {row[0]: [] for row in rows}
+    if rows:
+        for experiment_id, key, value in connection.rows(_tags_of, ids=list(tags)):
+            tags[experiment_id].append(Tag(key, value))
+    return [
+        Experiment(row[0], row[1], row[2], Lifecycle(row[3]), row[4], row[5], tags[row[0]]) for row in rows
+    ]
+
+
+def insert(tx: Transaction, workspace: int, name: str, location: str, now: int) -> int | None:
+    """A new active experiment; returns its id, or None when the name is taken."""
+    rows = tx.returning(
+        _insert,
+        workspace_id=workspace,
+        name=name,
+        artifact_location=location,
+        lifecycle=int(Lifecycle.ACTIVE),
+        creation_time=now,
+        last_update_time=now,
+    )
+    return rows[0][0] if rows else None
+
+
+def set_location(tx: Transaction, experiment_id: int, location: str) -> None:
+    """Set where the experiment's runs keep their artifacts."""
+    tx.execute(_set_location, eid=experiment_id, location=location)
+
+
+def save(tx: Transaction, experiment_id: int, *, name: str, lifecycle: Lifecycle, now: int) -> None:
+    """Change an experiment's name and lifecycle."""
+    tx.execute(_update, eid=experiment_id, name_=name, lifecycle_=int(lifecycle), last_update_time_=now)
+
+
+def set_tags(tx: Transaction, experiment_id: int, tags: Sequence[Tag]) -> None:
+    """Set tags; the last of a key wins."""
+    tx.execute_many(
+        _set_tag, [{"experiment_id": experiment_id, "key": x.key, "value": x.value} for x in tags]
+    )
+
+
+def delete_tag(tx: Transaction, experiment_id: int, key: str) -> bool:
+    """Delete a tag; False when there is none."""
+    return tx.execute(_delete_tag, eid=experiment_id, key_=key) > 0

@@ -1,0 +1,262 @@
+"""SQL of runs: the row itself and everything that is shown with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+
+import msgspec
+from sqlalchemy import Integer, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import insert as insert_into
+from sqlalchemy.sql.functions import coalesce
+
+from runyard.server.db import Connection, Query, Row, Transaction, in_list
+from runyard.server.tracking import tables as t
+from runyard.server.tracking.store.keys import Keys
+from runyard.server.tracking.types import (
+    DatasetInput,
+    Lifecycle,
+    MetricValue,
+    ModelOutput,
+    Param,
+    Run,
+    RunInfo,
+    RunStatus,
+    Tag,
+)
+
+r, e = t.run, t.experiment
+
+# A run's address is its experiment's followed by its id, unless it brought one of its own.
+ARTIFACT_URI = coalesce(
+    r.c.artifact_uri,
+    e.c.artifact_location + literal_column("'/'") + r.c.uuid + literal_column("'/artifacts'"),
+)
+COLUMNS = (
+    r.c.id,
+    r.c.uuid,
+    r.c.experiment_id,
+    r.c.name,
+    r.c.user_id,
+    r.c.status,
+    r.c.start_time,
+    r.c.end_time,
+    r.c.lifecycle,
+    ARTIFACT_URI,
+)
+FROM = r.join(e, e.c.id == r.c.experiment_id)
+
+_by_uuid = Query(select(*COLUMNS).select_from(FROM).where(r.c.uuid == bindparam("uuid")))
+_by_ids = Query(select(*COLUMNS).select_from(FROM).where(in_list(r.c.id, "ids")))
+_id_of = Query(select(r.c.id, r.c.experiment_id, r.c.lifecycle).where(r.c.uuid == bindparam("uuid")))
+_ids_of = Query(select(r.c.uuid, r.c.id, r.c.experiment_id, r.c.lifecycle).where(in_list(r.c.uuid, "uuids")))
+
+_params = Query(
+    select(t.run_param.c.run_id, t.run_param.c.key_id, t.run_param.c.value).where(
+        in_list(t.run_param.c.run_id, "ids")
+    )
+)
+_tags = Query(
+    select(t.run_tag.c.run_id, t.run_tag.c.key_id, t.run_tag.c.value).where(
+        in_list(t.run_tag.c.run_id, "ids")
+    )
+)
+_m = t.run_metric.c
+_metrics = Query(
+    select(_m.run_id, _m.key_id, _m.last_value, _m.last_time, _m.last_step, _m.last_nan).where(
+        in_list(_m.run_id, "ids")
+    )
+)
+_d, _rd = t.dataset, t.run_dataset
+_datasets = Query(
+    select(
+        _rd.c.run_id,
+        _d.c.name,
+        _d.c.digest,
+        _d.c.source_type,
+        _d.c.source,
+        _d.c.schema,
+        _d.c.profile,
+        _rd.c.tags,
+    )
+    .select_from(_rd.join(_d, _d.c.id == _rd.c.dataset_id))
+    .where(in_list(_rd.c.run_id, "ids"))
+    .order_by(_rd.c.run_id, _d.c.id)
+)
+_rm = t.run_model.c
+_models = Query(
+    select(_rm.run_id, _rm.model_uuid, _rm.direction, _rm.step)
+    .where(in_list(_rm.run_id, "ids"))
+    .order_by(_rm.run_id, _rm.direction, _rm.step, _rm.model_uuid)
+)
+
+_insert = Query(
+    insert_into(r).values(
+        id=bindparam("id"),
+        uuid=bindparam("uuid"),
+        experiment_id=bindparam("experiment_id"),
+        name=bindparam("name"),
+        user_id=bindparam("user_id"),
+        start_time=bindparam("start_time"),
+        status=int(RunStatus.RUNNING),
+        lifecycle=int(Lifecycle.ACTIVE),
+    )
+)
+_last_id = Query(select(coalesce(func.max(r.c.id), 0)))
+_next_ids = Query(
+    select(func.nextval("run_id_seq")).select_from(func.generate_series(1, bindparam("count", type_=Integer)))
+)
+_save = Query(
+    update(r)
+    .where(r.c.id == bindparam("rid"))
+    .values(status=bindparam("status_"), end_time=bindparam("end_time_"), name=bindparam("name_"))
+)
+_set_name = Query(update(r).where(r.c.id == bindparam("rid")).values(name=bindparam("name_")))
+_set_lifecycle = Query(
+    update(r)
+    .where(r.c.id == bindparam("rid"))
+    .values(lifecycle=bindparam("lifecycle_"), deleted_time=bindparam("deleted_time_"))
+)
+_delete_of_experiment = Query(
+    update(r)
+    .where(r.c.experiment_id == bindparam("eid"), r.c.lifecycle == int(Lifecycle.ACTIVE))
+    .values(lifecycle=int(Lifecycle.DELETED), deleted_time=bindparam("now"))
+)
+_restore_of_experiment = Query(
+    update(r)
+    .where(
+        r.c.experiment_id == bindparam("eid"),
+        r.c.lifecycle == int(Lifecycle.DELETED),
+        # Those that went to the trash with the experiment; runs deleted one by one stay there.
+        or_(r.c.deleted_time >= bindparam("since"), r.c.deleted_time.is_(None)),
+    )
+    .values(lifecycle=int(Lifecycle.ACTIVE), deleted_time=None)
+)
+
+_decode_tags = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def info_from(row: Row) -> RunInfo:
+    """A row of `COLUMNS`."""
+    return RunInfo(*row)
+
+
+def find(connection: Connection, uuid: str) -> RunInfo | None:
+    """One run's row, in any lifecycle."""
+    row = connection.row(_by_uuid, uuid=uuid)
+    return None if row is None else RunInfo(*row)
+
+
+def find_id(connection: Connection, uuid: str) -> tuple[int, int, int] | None:
+    """A run's surrogate id, its experiment and its lifecycle."""
+    return connection.row(_id_of, uuid=uuid)
+
+
+def find_ids(connection: Connection, uuids: Sequence[str]) -> dict[str, tuple[int, int, int]]:
+    """Surrogate id, experiment and lifecycle of those `uuids` that exist."""
+    return {row[0]: row[1:] for row in connection.rows(_ids_of, uuids=list(uuids))}
+
+
+def load_by_id(connection: Connection, keys: Keys, ids: Sequence[int]) -> list[Run]:
+    """Whole runs in the order of `ids`; those that don't exist are left out."""
+    infos = {row[0]: RunInfo(*row) for row in connection.rows(_by_ids, ids=list(ids))}
+    return load(connection, keys, [infos[i] for i in ids if i in infos])
+
+
+def load(connection: Connection, keys: Keys, infos: Sequence[RunInfo]) -> list[Run]:
+    """Whole runs for their rows, in the same order."""
+    ids = [info.id for info in infos]
+    params, tags = connection.rows(_params, ids=ids), connection.rows(_tags, ids=ids)
+    metrics = connection.rows(_metrics, ids=ids)
+    name = keys.names(connection, {row[1] for rows in (params, tags, metrics) for row in rows})
+    params_of: dict[int, list[Param]] = {i: [] for i in ids}
+    tags_of: dict[int, list[Tag]] = {i: [] for i in ids}
+    metrics_of: dict[int, list[MetricValue]] = {i: [] for i in ids}
+    for run_id, key_id, value in params:
+        params_of[run_id].append(Tag(name[key_id], value))
+    for run_id, key_id, value in tags:
+        tags_of[run_id].append(Tag(name[key_id], value))
+    for run_id, key_id, value, time, step, is_nan in metrics:
+        metrics_of[run_id].append(MetricValue(name[key_id], float("nan") if is_nan else value, time, step))
+    datasets, models = _load_datasets(connection, ids), _load_models(connection, ids)
+    return [
+        Run(
+            info,
+            params_of[info.id],
+            tags_of[info.id],
+            metrics_of[info.id],
+            datasets.get(info.id, []),
+            *models.get(info.id, ([], [])),
+        )
+        for info in infos
+    ]
+
+
+def _load_datasets(connection: Connection, ids: list[int]) -> dict[int, list[DatasetInput]]:
+    found: dict[int, list[DatasetInput]] = {}
+    for row in connection.rows(_datasets, ids=ids):
+        tags = [Tag(k, v) for k, v in _decode_tags(row[7]).items()]
+        found.setdefault(row[0], []).append(DatasetInput(*row[1:7], tags))
+    return found
+
+
+def _load_models(connection: Connection, ids: list[int]) -> dict[int, tuple[list[str], list[ModelOutput]]]:
+    found: dict[int, tuple[list[str], list[ModelOutput]]] = {}
+    for run_id, rows in groupby(connection.rows(_models, ids=ids), itemgetter(0)):
+        inputs, outputs = found.setdefault(run_id, ([], []))
+        for _, model, direction, step in rows:
+            if direction:
+                outputs.append(ModelOutput(model, step))
+            else:
+                inputs.append(model)
+    return found
+
+
+# run, uuid, experiment, name, user, start time
+NewRow = tuple[int, str, int, str, str, int]
+
+
+def reserve_ids(tx: Transaction, count: int) -> list[int]:
+    """Surrogate ids for `count` new runs; those that stay unused are lost on PostgreSQL."""
+    if tx.dialect.name == "postgresql":
+        return [row[0] for row in tx.rows(_next_ids, count=count)]
+    last: int = tx.value(_last_id)
+    return list(range(last + 1, last + 1 + count))
+
+
+def insert(tx: Transaction, rows: Sequence[NewRow]) -> None:
+    """New active runs with status RUNNING."""
+    tx.execute_many(
+        _insert,
+        [
+            dict(zip(("id", "uuid", "experiment_id", "name", "user_id", "start_time"), row, strict=True))
+            for row in rows
+        ],
+    )
+
+
+def save(tx: Transaction, run_id: int, *, status: int, end_time: int | None, name: str) -> None:
+    """Change a run's status, end and name."""
+    tx.execute(_save, rid=run_id, status_=status, end_time_=end_time, name_=name)
+
+
+def set_name(tx: Transaction, run_id: int, name: str) -> None:
+    """Change a run's name."""
+    tx.execute(_set_name, rid=run_id, name_=name)
+
+
+def set_lifecycle(tx: Transaction, run_id: int, lifecycle: Lifecycle, now: int) -> None:
+    """Move a run to the trash or back."""
+    deleted = now if lifecycle is Lifecycle.DELETED else None
+    tx.execute(_set_lifecycle, rid=run_id, lifecycle_=int(lifecycle), deleted_time_=deleted)
+
+
+def delete_of_experiment(tx: Transaction, experiment_id: int, now: int) -> None:
+    """Move an experiment's active runs to the trash."""
+    tx.execute(_delete_of_experiment, eid=experiment_id, now=now)
+
+
+def restore_of_experiment(tx: Transaction, experiment_id: int, since: int) -> None:
+    """Bring back the runs that went to the trash with their experiment, at `since`."""
+    tx.execute(_restore_of_experiment, eid=experiment_id, since=since)

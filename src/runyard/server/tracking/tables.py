@@ -1,0 +1,240 @@
+"""Tables of experiments, runs and what is logged to them.
+
+Runs have integer surrogate ids; keys of params, tags and metrics are interned. Each attribute table is
+ordered by run (to show one) and has an index by experiment, key and value (to find many). Texts may be
+longer than an index entry may be, so those indexes hold their first `PREFIX` characters.
+
+NaN can't be compared alike in both databases: it is stored as 0 beside a flag.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+
+from runyard.server.db import BigId, metadata
+
+PREFIX = 200
+
+experiment = Table(
+    "experiment",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("workspace_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("artifact_location", Text, nullable=False),
+    Column("lifecycle", SmallInteger, nullable=False),
+    Column("creation_time", BigInteger, nullable=False),
+    Column("last_update_time", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+    Index("ix_experiment_listing", "workspace_id", "lifecycle", "creation_time", "id"),
+)
+
+experiment_tag = Table(
+    "experiment_tag",
+    metadata,
+    Column("experiment_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Names of params, tags and metrics, interned. Rows are never changed or deleted, so they may be cached.
+key = Table(
+    "key",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("uuid", Text, nullable=False, unique=True),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("start_time", BigInteger, nullable=False),
+    Column("end_time", BigInteger),
+    Column("lifecycle", SmallInteger, nullable=False),
+    Column("deleted_time", BigInteger),
+    # Only where it isn't the experiment's location followed by the run.
+    Column("artifact_uri", Text),
+    Index("ix_run_listing", "experiment_id", "lifecycle", "start_time", "id"),
+    Index("ix_run_name", "experiment_id", "name", "id"),
+)
+
+run_param = Table(
+    "run_param",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_run_param_value",
+    run_param.c.experiment_id,
+    run_param.c.key_id,
+    func.substr(run_param.c.value, text("1"), text(str(PREFIX))),
+    run_param.c.run_id,
+)
+
+run_tag = Table(
+    "run_tag",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_run_tag_value",
+    run_tag.c.experiment_id,
+    run_tag.c.key_id,
+    func.substr(run_tag.c.value, text("1"), text(str(PREFIX))),
+    run_tag.c.run_id,
+)
+
+# One row per series: what tables show and searches compare.
+run_metric = Table(
+    "run_metric",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("last_nan", SmallInteger, nullable=False),
+    Column("last_value", Double, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("last_time", BigInteger, nullable=False),
+    Column("first_nan", SmallInteger, nullable=False),
+    Column("first_value", Double, nullable=False),
+    Column("first_step", BigInteger, nullable=False),
+    Column("first_time", BigInteger, nullable=False),
+    # NULL while the series holds nothing but NaN.
+    Column("min_value", Double),
+    Column("min_step", BigInteger),
+    Column("max_value", Double),
+    Column("max_step", BigInteger),
+    # Exact unless `stale`: then points came in an order that only the compactor can count.
+    Column("count", BigInteger, nullable=False),
+    Column("nan_count", BigInteger, nullable=False),
+    # NULL for NaN: both infinities were logged.
+    Column("sum", Double),
+    Column("stale", SmallInteger, nullable=False),
+    Index("ix_run_metric_value", "experiment_id", "key_id", "last_nan", "last_value", "run_id"),
+    sqlite_with_rowid=False,
+)
+
+dataset = Table(
+    "dataset",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("uuid", Text, nullable=False, unique=True),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("source_type", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("schema", Text),
+    Column("profile", Text),
+    UniqueConstraint("experiment_id", "name", "digest"),
+)
+
+run_dataset = Table(
+    "run_dataset",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("dataset_id", BigInteger, primary_key=True, autoincrement=False),
+    # The tag `mlflow.data.context`, which searches compare; empty where there is none.
+    Column("context", Text, nullable=False),
+    # All tags as a JSON object of strings.
+    Column("tags", Text, nullable=False),
+    Index("ix_run_dataset_dataset_id", "dataset_id", "run_id"),
+    sqlite_with_rowid=False,
+)
+
+logged_model = Table(
+    "logged_model",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("uuid", Text, nullable=False, unique=True),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("artifact_location", Text, nullable=False),
+    Column("creation_time", BigInteger, nullable=False),
+    Column("last_update_time", BigInteger, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("status_message", Text, nullable=False),
+    Column("model_type", Text, nullable=False),
+    Column("source_run", Text, nullable=False),
+    Column("lifecycle", SmallInteger, nullable=False),
+    Column("deleted_time", BigInteger),
+    Index("ix_logged_model_listing", "experiment_id", "lifecycle", "creation_time", "id"),
+    Index("ix_logged_model_name", "experiment_id", "name", "id"),
+    Index("ix_logged_model_source_run", "source_run"),
+)
+
+logged_model_param = Table(
+    "logged_model_param",
+    metadata,
+    Column("model_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+logged_model_tag = Table(
+    "logged_model_tag",
+    metadata,
+    Column("model_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Metrics of a logged model, each from a run and maybe on a dataset: the last value per origin.
+logged_model_metric = Table(
+    "logged_model_metric",
+    metadata,
+    Column("model_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("run_uuid", Text, primary_key=True),
+    Column("dataset_name", Text, primary_key=True),
+    Column("dataset_digest", Text, primary_key=True),
+    Column("timestamp", BigInteger, primary_key=True, autoincrement=False),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("is_nan", SmallInteger, nullable=False),
+    Column("value", Double, nullable=False),
+    Index("ix_logged_model_metric_value", "experiment_id", "key", "is_nan", "value", "model_id"),
+    sqlite_with_rowid=False,
+)
+
+# Models that a run took in or put out.
+run_model = Table(
+    "run_model",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("model_uuid", Text, primary_key=True),
+    Column("direction", SmallInteger, primary_key=True, autoincrement=False),  # 0 input, 1 output
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_run_model_model", "model_uuid", "run_id"),
+    sqlite_with_rowid=False,
+)

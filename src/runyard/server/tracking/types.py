@@ -1,0 +1,182 @@
+"""Values of the tracking slice.
+
+They are `msgspec.Struct`s rather than dataclasses: a page of search results makes tens of thousands of
+them, and the edges encode them as they are. All are frozen.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """Base of the plain values; they hold no reference cycles."""
+
+
+class Lifecycle(IntEnum):
+    """Whether a thing is in use or in the trash."""
+
+    ACTIVE = 0
+    DELETED = 1
+
+
+class View(Enum):
+    """Which lifecycles a search shows."""
+
+    ACTIVE_ONLY = "ACTIVE_ONLY"
+    DELETED_ONLY = "DELETED_ONLY"
+    ALL = "ALL"
+
+    @property
+    def lifecycles(self) -> list[int]:
+        """The lifecycles as the database stores them."""
+        if self is View.ALL:
+            return [Lifecycle.ACTIVE, Lifecycle.DELETED]
+        return [Lifecycle.ACTIVE if self is View.ACTIVE_ONLY else Lifecycle.DELETED]
+
+
+class RunStatus(IntEnum):
+    """MLflow's states of a run, with the numbers of its protocol."""
+
+    RUNNING = 1
+    SCHEDULED = 2
+    FINISHED = 3
+    FAILED = 4
+    KILLED = 5
+
+
+class Tag(Value):
+    """A tag or a parameter: a key and a text."""
+
+    key: str
+    value: str
+
+
+Param = Tag
+
+
+class Experiment(Value, frozen=True):
+    """An experiment. Times are milliseconds since the epoch."""
+
+    id: int
+    name: str
+    artifact_location: str
+    lifecycle: Lifecycle
+    creation_time: int
+    last_update_time: int
+    tags: list[Tag]
+
+
+class RunInfo(Value, frozen=True):
+    """What a run is. Times are milliseconds since the epoch.
+
+    Attributes:
+        id: the surrogate key; it never leaves the server.
+        uuid: the public id.
+    """
+
+    id: int
+    uuid: str
+    experiment_id: int
+    name: str
+    user_id: str
+    status: int
+    start_time: int
+    end_time: int | None
+    lifecycle: int
+    artifact_uri: str
+
+
+class MetricValue(Value, frozen=True):
+    """One point of a metric, or a series' last point. `value` may be NaN or infinite."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+
+
+class DatasetInput(Value, frozen=True):
+    """A dataset that a run read, with the tags of this use."""
+
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    schema: str | None
+    profile: str | None
+    tags: list[Tag]
+
+
+class ModelOutput(Value, frozen=True):
+    """A logged model that a run put out, at a step."""
+
+    model_id: str
+    step: int
+
+
+class Run(Value, frozen=True):
+    """A run with all that is logged to it, each list in the order of its keys."""
+
+    info: RunInfo
+    params: list[Param]
+    tags: list[Tag]
+    metrics: list[MetricValue]
+    datasets: list[DatasetInput]
+    model_inputs: list[str]
+    model_outputs: list[ModelOutput]
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A page of results and the token of the next one; None on the last page."""
+
+    items: list[T]
+    next_token: str | None
+
+
+class MetricPoints(Value, frozen=True):
+    """Points of one run's metrics as columns: five lists of the same length.
+
+    Attributes:
+        keys, values, timestamps, steps: one entry a point; timestamps in milliseconds.
+        origins: where a point is linked to a logged model or a dataset: position -> origin.
+    """
+
+    keys: list[str]
+    values: list[float]
+    timestamps: list[int]
+    steps: list[int]
+    origins: dict[int, MetricOrigin] | None = None
+
+
+class MetricOrigin(Value, frozen=True):
+    """What a metric's point measures: a logged model, maybe on a dataset."""
+
+    model_id: str
+    dataset_name: str
+    dataset_digest: str
+
+
+class RunBatch(Value, frozen=True):
+    """What one request logs to one run."""
+
+    run: str
+    points: MetricPoints | None
+    params: list[Param]
+    tags: list[Tag]
+
+
+class NewRun(Value, frozen=True):
+    """A run to be created; `name` is None when the server shall choose one."""
+
+    uuid: str
+    experiment_id: int
+    name: str | None
+    user_id: str
+    start_time: int
+    tags: list[Tag]

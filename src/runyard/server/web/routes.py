@@ -1,0 +1,199 @@
+"""A route is data: from the table come the router, the authorization and the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+Handler = Callable[[Any], Awaitable[Any]]
+Source = Literal["body", "query", "none", "stream"]
+
+
+class Call:
+    """One request on its way to a handler.
+
+    Attributes:
+        body: the decoded request struct; None for a route without one.
+        path: values of the path's parameters.
+        principal: who calls; what `authorize` returned.
+        request_id: names the request in logs and error answers.
+    """
+
+    __slots__ = ("body", "path", "principal", "receive", "request_id", "scope", "send")
+
+    def __init__(
+        self,
+        *,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        body: Any,
+        path: Mapping[str, str],
+        principal: Any,
+        request_id: str,
+    ) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.body = body
+        self.path = path
+        self.principal = principal
+        self.request_id = request_id
+
+    @property
+    def headers(self) -> Headers:
+        """The request's headers, case-insensitive."""
+        return Headers(scope=self.scope)
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The query string's values by name."""
+        return parse_query(self.scope)
+
+
+def parse_query(scope: Scope) -> dict[str, list[str]]:
+    """The query string's values by name; empty values are kept."""
+    raw: bytes = scope.get("query_string", b"")
+    return parse_qs(raw.decode("utf-8", "replace"), keep_blank_values=True) if raw else {}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """One method on one path.
+
+    Args:
+        method: GET, POST, ...
+        path: with parameters in braces: `{name}` for one segment, `{name:path}` for the rest.
+        handler: takes a `Call`; returns a value for JSON, or an ASGI response (a Starlette `Response`).
+        permission: what the caller needs; there is no default, so none can be forgotten.
+        summary: one line for the OpenAPI document.
+        request: the request's struct; None when the route takes none.
+        source: where the struct comes from; `stream` leaves the body to the handler.
+        response: the answer's type, for the OpenAPI document.
+        tag: the group in the OpenAPI document.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    permission: Enum
+    summary: str
+    request: type[msgspec.Struct] | None = None
+    source: Source = "none"
+    response: Any = None
+    tag: str = ""
+    # A second address of another route; it is left out of the OpenAPI document.
+    alias: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """Further addresses of one route: MLflow's `/ajax-api` beside `/api`, version 3.0 beside 2.0."""
+
+    prefixes: tuple[str, ...]
+
+    def expand(self, route: Route) -> list[Route]:
+        """The route under every prefix; the first is the documented one."""
+        return [
+            Route(
+                method=route.method,
+                path=prefix + route.path,
+                handler=route.handler,
+                permission=route.permission,
+                summary=route.summary,
+                request=route.request,
+                source=route.source,
+                response=route.response,
+                tag=route.tag,
+                alias=i > 0,
+            )
+            for i, prefix in enumerate(self.prefixes)
+        ]
+
+
+@dataclass(slots=True)
+class _Node:
+    """A step of the tree of paths that have parameters."""
+
+    fixed: dict[str, _Node] = field(default_factory=dict)
+    one: _Node | None = None
+    routes: dict[str, tuple[Any, tuple[str, ...]]] = field(default_factory=dict)
+    rest: dict[str, tuple[Any, tuple[str, ...]]] = field(default_factory=dict)
+
+
+class Router:
+    """Finds what stands at a method and path: a dict for fixed paths, a tree for those with parameters."""
+
+    def __init__(self, entries: Iterable[tuple[str, str, Any]]) -> None:
+        self._fixed: dict[tuple[str, str], Any] = {}
+        self._methods: dict[str, set[str]] = {}
+        self._root = _Node()
+        for method, path, target in entries:
+            if "{" in path:
+                self._add_to_tree(method, path, target)
+            elif (method, path) in self._fixed:
+                raise ValueError(f"two routes at {method} {path}")
+            else:
+                self._fixed[method, path] = target
+                self._methods.setdefault(path, set()).add(method)
+
+    def find(self, method: str, path: str) -> tuple[Any, dict[str, str]] | None:
+        """The target and the path's parameters, or None."""
+        target = self._fixed.get((method, path))
+        if target is not None:
+            return target, {}
+        found = self._walk(self._root, path.strip("/").split("/"), 0, [], method)
+        if found is None:
+            return None
+        (target, names), values = found
+        return target, dict(zip(names, values, strict=True))
+
+    def methods(self, path: str) -> set[str]:
+        """The methods that the path answers; empty when there is no such path."""
+        found = set(self._methods.get(path, ()))
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            if self._walk(self._root, path.strip("/").split("/"), 0, [], method) is not None:
+                found.add(method)
+        return found
+
+    def _add_to_tree(self, method: str, path: str, target: Any) -> None:
+        node, names = self._root, []
+        for segment in path.strip("/").split("/"):
+            if segment.endswith(":path}"):
+                names.append(segment[1:-6])
+                node.rest[method] = (target, tuple(names))
+                return
+            if segment.startswith("{"):
+                names.append(segment[1:-1])
+                node.one = node.one or _Node()
+                node = node.one
+            else:
+                node = node.fixed.setdefault(segment, _Node())
+        if method in node.routes:
+            raise ValueError(f"two routes at {method} {path}")
+        node.routes[method] = (target, tuple(names))
+
+    def _walk(
+        self, node: _Node, segments: list[str], at: int, values: list[str], method: str
+    ) -> tuple[tuple[Any, tuple[str, ...]], list[str]] | None:
+        if at == len(segments):
+            found = node.routes.get(method)
+            return None if found is None else (found, values)
+        segment = segments[at]
+        if segment in node.fixed:
+            deeper = self._walk(node.fixed[segment], segments, at + 1, values, method)
+            if deeper is not None:
+                return deeper
+        if node.one is not None and segment:
+            deeper = self._walk(node.one, segments, at + 1, [*values, segment], method)
+            if deeper is not None:
+                return deeper
+        rest = node.rest.get(method)
+        return None if rest is None else (rest, [*values, "/".join(segments[at:])])
