@@ -1,0 +1,35 @@
+"""The growth suites that `--full` runs after the tables: what Runyard costs as it fills up.
+
+A suite is a module `growth_<what>.py` of this package with a function that takes a `Progress` and returns
+its measures; it is listed in `SUITES` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measured figure; `target` says in words what it is to be, `met` whether it is."""
+
+    what: str
+    value: float
+    unit: str
+    target: str = ""
+    met: bool | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A growth suite: `run` makes its own data and server, and cleans up after itself."""
+
+    name: str
+    title: str
+    run: Callable[[Progress], Sequence[Measure]]
+
+
+SUITES: tuple[Suite, ...] = ()
