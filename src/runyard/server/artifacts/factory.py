@@ -1,0 +1,59 @@
+"""From the address of an artifact store to the store."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from runyard.server.artifacts.base import BlobStore
+from runyard.server.artifacts.fake import FakeBlobStore
+from runyard.server.artifacts.local import LocalBlobStore
+from runyard.server.kernel.errors import InvalidArgument
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//|$)")
+
+
+def open_store(url: str, *, max_bytes: int | None = None) -> BlobStore:
+    """The store at an address, not started yet.
+
+    Args:
+        url: a folder's path (relative to the working directory, or absolute), the same as `file:///path`
+            (percent-encoded), or `memory:` for a store that forgets everything at its end.
+        max_bytes: limit of the store's size in bytes; None for none.
+
+    Raises:
+        InvalidArgument: the address is of none of these forms.
+    """
+    match = _SCHEME.match(url)
+    if match is None:
+        if not url or "\0" in url:
+            raise _unknown(url)
+        return LocalBlobStore(Path(url), max_bytes=max_bytes)
+    scheme = match[1].lower()
+    if scheme == "memory" and url[len("memory:") :] in ("", "//"):
+        return FakeBlobStore(max_bytes=max_bytes)
+    if scheme == "file":
+        return LocalBlobStore(_file_path(url), max_bytes=max_bytes)
+    raise _unknown(url)
+
+
+def _file_path(url: str) -> Path:
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.netloc not in ("", "localhost") or not path or "\0" in path or parts.query or parts.fragment:
+        raise InvalidArgument(
+            f"The artifact store's address {url!r} names no folder of this machine; write file:///path, "
+            "with '?' and '#' as %3F and %23.",
+            field="artifacts",
+        )
+    return Path(path)
+
+
+def _unknown(url: str) -> InvalidArgument:
+    shown = url if "@" not in url else url[: url.index(":")] + ":..."  # a password may stand before the @
+    return InvalidArgument(
+        f"The artifact store's address {shown!r} is not supported; give a folder's path, file:///path or "
+        "memory:.",
+        field="artifacts",
+    )
