@@ -1,0 +1,287 @@
+"""The whole server, called in-process at its HTTP surface, on both databases.
+
+The fixture `api` is a started server (`runyard.server.app.build`) on a fresh database:
+
+    def test_runs_begin_running(api: Api) -> None:
+        # Given
+        experiment = api.post("experiments/create", {"name": "a"}).ok()["experiment_id"]
+        # When
+        run = api.post("runs/create", {"experiment_id": experiment}).ok()["run"]
+        # Then
+        assert run["info"]["status"] == "RUNNING"
+
+    def test_a_run_needs_its_experiment(api: Api) -> None:
+        reply = api.post("runs/create", {"experiment_id": "99"})
+        assert reply.error == (404, "RESOURCE_DOES_NOT_EXIST")
+        assert "99" in reply.message
+
+* Paths are MLflow's, below `/api/2.0/mlflow/`, unless they begin with a slash.
+* `get`, `post`, `patch`, `delete` take a path and JSON (`get`: parameters of the query); `request` takes
+  raw bodies and headers as well. All return a `Reply`; `Reply.ok()` asserts success and gives the body.
+* `together` sends many requests at once, for races.
+* `experiment()` and `run()` make what most tests begin with.
+
+Databases are copies of one with the migrated schema, so that a test costs milliseconds on SQLite and
+well under a second on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import shutil
+import threading
+import uuid
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psycopg
+import pytest
+from starlette.types import ASGIApp
+
+from runyard.server import app, settings
+from runyard.server.db.database import open_dialect
+from runyard.server.db.migrate import upgrade
+from tests.conftest import PostgreSQL
+
+T = TypeVar("T")
+
+MLFLOW = "/api/2.0/mlflow/"
+TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of the server; `body` is None where it isn't JSON."""
+
+    status: int
+    body: Any
+    content: bytes
+    headers: httpx.Headers
+
+    def ok(self) -> Any:
+        """The body of a success."""
+        assert self.status == 200, f"{self.status}: {self.content[:500]!r}"
+        return self.body
+
+    @property
+    def error(self) -> tuple[int, str | None]:
+        """The status and MLflow's error code; None for the code of a success."""
+        return self.status, self.body.get("error_code") if isinstance(self.body, dict) else None
+
+    @property
+    def message(self) -> str:
+        """What the server says about a failure."""
+        return str(self.body["message"])
+
+    @property
+    def field(self) -> str | None:
+        """The field that a failure is about."""
+        found: str | None = self.body.get("field")
+        return found
+
+
+class Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="api-loop", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT)
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(TIMEOUT)
+        self._loop.close()
+
+
+class Lifespan:
+    """Starts and stops an ASGI application by its own protocol."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+        self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._from_app: asyncio.Queue[Any] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns when the application has started."""
+        work = self._application({"type": "lifespan"}, self._to_app.get, self._from_app.put)
+        self._task = asyncio.ensure_future(work)
+        await self._exchange("startup")
+
+    async def stop(self) -> None:
+        """Returns when the application has stopped."""
+        await self._exchange("shutdown")
+        assert self._task is not None
+        await self._task
+
+    async def _exchange(self, phase: str) -> None:
+        await self._to_app.put({"type": f"lifespan.{phase}"})
+        answer = await self._from_app.get()
+        assert answer["type"] == f"lifespan.{phase}.complete", answer
+
+
+class Api:
+    """A client of one server in this process."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._loop = Loop()
+        self._lifespan = Lifespan(application)
+        self._transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+        self._client = httpx.AsyncClient(
+            transport=self._transport, base_url="http://127.0.0.1", timeout=TIMEOUT, trust_env=False
+        )
+        self._names = itertools.count(1)
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Reply:
+        """A GET with these parameters; a list gives one parameter several values."""
+        return self.request("GET", path, query=query)
+
+    def post(self, path: str, body: Any = None) -> Reply:
+        """A POST of JSON."""
+        return self.request("POST", path, body)
+
+    def patch(self, path: str, body: Any = None) -> Reply:
+        """A PATCH of JSON."""
+        return self.request("PATCH", path, body)
+
+    def delete(self, path: str, body: Any = None) -> Reply:
+        """A DELETE, with JSON where MLflow sends some."""
+        return self.request("DELETE", path, body)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Any request: with `body` as JSON, or with `content` as it is."""
+        return self._loop.run(self._send(method, path, body, query=query, content=content, headers=headers))
+
+    def together(self, requests: Iterable[tuple[str, str, Any]]) -> list[Reply]:
+        """Send (method, path, JSON) all at once; the answers come in the order of the requests."""
+
+        async def send() -> list[Reply]:
+            return await asyncio.gather(*(self._send(*request) for request in requests))
+
+        return self._loop.run(send())
+
+    def experiment(self, name: str | None = None, **fields: Any) -> str:
+        """A new experiment's id."""
+        chosen = name or f"experiment {next(self._names)}"
+        return str(self.post("experiments/create", {"name": chosen, **fields}).ok()["experiment_id"])
+
+    def run(self, experiment: str | None = None, **fields: Any) -> str:
+        """A new run's id."""
+        sent = {"experiment_id": experiment or self.experiment(), "start_time": 1, **fields}
+        return str(self.post("runs/create", sent).ok()["run"]["info"]["run_id"])
+
+    def start(self) -> None:
+        """Start the server."""
+        self._loop.run(self._lifespan.start())
+
+    def close(self) -> None:
+        """Stop the server."""
+        try:
+            self._loop.run(self._client.aclose())
+            self._loop.run(self._lifespan.stop())
+        finally:
+            self._loop.close()
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        sent = dict(headers or {})
+        if content is None and body is not None:
+            content = json.dumps(body).encode()
+        if content is not None and not any(name.lower() == "content-type" for name in sent):
+            sent["Content-Type"] = "application/json"
+        url = path if path.startswith("/") else MLFLOW + path
+        answer = await self._client.request(
+            method, url, params=dict(query) if query else None, content=content, headers=sent
+        )
+        parsed = None
+        with suppress(ValueError):
+            parsed = answer.json()
+        return Reply(answer.status_code, parsed, answer.content, answer.headers)
+
+
+@contextmanager
+def serve(**given: Any) -> Iterator[Api]:
+    """A started server with these settings."""
+    api = Api(app.build(settings.load(given, environment={})))
+    api.start()
+    try:
+        yield api
+    finally:
+        api.close()
+
+
+@pytest.fixture
+def api(database_url: str, tmp_path: Path) -> Iterator[Api]:
+    """A started server on a fresh database: once on each system."""
+    with serve(data=str(tmp_path), database=database_url) as started:
+        yield started
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a fresh database with the migrated schema: once on each system."""
+    if request.param == "sqlite":
+        copy = tmp_path / "runyard.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), copy)
+        yield f"sqlite:///{copy}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    url = _copy_of(server, request.getfixturevalue("postgresql_template"))
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the migrated schema."""
+    file = tmp_path_factory.mktemp("template") / "runyard.db"
+    upgrade(open_dialect(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: PostgreSQL) -> str:
+    """The name of a PostgreSQL database with the migrated schema."""
+    url = postgresql.create()
+    upgrade(open_dialect(url))
+    return _name_in(url)
+
+
+def _copy_of(server: PostgreSQL, template: str) -> str:
+    name = f"t_{uuid.uuid4().hex}"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return server.url(name)
+
+
+def _name_in(url: str) -> str:
+    return url.split("@/")[1].split("?", maxsplit=1)[0]
