@@ -10,6 +10,7 @@ from runyard.server.kernel.search.canonical import canonical, field_text
 from runyard.server.kernel.search.order import (
     MAX_ORDER_TERMS,
     OrderTerm,
+    distinct_terms,
     order_term,
     parse_order_by,
     parse_order_term,
@@ -68,6 +69,7 @@ __all__ = [
     "Schema",
     "Value",
     "canonical",
+    "distinct_terms",
     "field_text",
     "order_term",
     "parse_filter",

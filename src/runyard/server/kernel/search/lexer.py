@@ -55,7 +55,7 @@ _TOKEN = re.compile(
       \s+
     | ((?: [^\W\d]\w*+ | `\w++` ) \. (?: {_BACKTICK} | {_DOUBLE} | {_SINGLE} | {BARE_KEY.pattern} ))
     | ([+-]?+ (?: (?: [0-9]++ (?: \.[0-9]*+ )?+ | \.[0-9]++ ) (?: [eE][+-]?+[0-9]++ )?+
-                | (?i: inf(?:inity)?+ | nan ) ) (?! (?! (?i:AND|OR)\b ) [\w.] ) )
+                | (?ai: inf(?:inity)?+ | nan ) ) (?! (?! (?ai:AND|OR)\b ) [\w.] ) )
     | ([^\W\d]\w*+)
     | ({_SINGLE} | {_DOUBLE})
     | ({_BACKTICK})

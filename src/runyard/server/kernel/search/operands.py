@@ -46,6 +46,22 @@ def read_operand(tokens: Sequence[Token], index: int, schema: Schema, source: So
     return Operand(field, kind, index + 1)
 
 
+def resolve_qualified(
+    word: str, key: str, token: Token, schema: Schema, source: Source
+) -> tuple[Field, Kind]:
+    """The field that a word for its entity and a key name; `token` is where they stand.
+
+    Raises:
+        InvalidArgument: the word is no entity, or the schema has no such field.
+    """
+    entity = ENTITY_WORDS.get(word)
+    if entity is None:
+        legal = ", ".join([e.value for e in Entity if schema.has(e)])
+        what = f"{quoted(word)} is not a kind of field: {schema.noun} have {legal}."
+        raise source.error(what + schema.suggest_entity(word), token.start, token.start + len(word))
+    return resolve_name(entity, key, token, schema, source)
+
+
 def resolve_name(
     entity: Entity, key: str, token: Token, schema: Schema, source: Source
 ) -> tuple[Field, Kind]:
@@ -136,7 +152,9 @@ def _read_call(tokens: Sequence[Token], index: int, schema: Schema, source: Sour
 def _resolve(token: Token, schema: Schema, source: Source) -> tuple[Field, Kind]:
     if token.kind is TokenKind.QUALIFIED:
         word, _, key = token.text.partition(".")
-        return _resolve_qualified(word.strip("`"), key, token, schema, source)
+        if key[0] in ("`", '"', "'"):
+            key = unquote(key)
+        return resolve_qualified(word.strip("`"), key, token, schema, source)
     if token.kind is TokenKind.WORD:
         return resolve_name(Entity.ATTRIBUTE, token.text, token, schema, source)
     # Before an operator a text in double quotes is a name, as in SQL.
@@ -144,7 +162,7 @@ def _resolve(token: Token, schema: Schema, source: Source) -> tuple[Field, Kind]
         name = unquote(token.text)
         word, dot, key = name.partition(".")
         if dot and word in ENTITY_WORDS and schema.attribute(Entity.ATTRIBUTE, name) is None:
-            return _resolve_qualified(word, key, token, schema, source)
+            return resolve_qualified(word, key, token, schema, source)
         return resolve_name(Entity.ATTRIBUTE, name, token, schema, source)
     found = source.quote(token.start, token.end)
     what = f"expected a field, such as {_examples(schema)}; found {found}."
@@ -153,19 +171,6 @@ def _resolve(token: Token, schema: Schema, source: Source) -> tuple[Field, Kind]
     elif token.kind is TokenKind.KEYWORD:
         what += f" If {found} is a name, put it in backticks."
     raise source.error(what, token.start, token.end)
-
-
-def _resolve_qualified(
-    word: str, key: str, token: Token, schema: Schema, source: Source
-) -> tuple[Field, Kind]:
-    entity = ENTITY_WORDS.get(word)
-    if entity is None:
-        legal = ", ".join([e.value for e in Entity if schema.has(e)])
-        what = f"{quoted(word)} is not a kind of field: {schema.noun} have {legal}."
-        raise source.error(what + schema.suggest_entity(word), token.start, token.start + len(word))
-    if key[:1] in ("`", '"', "'"):
-        key = unquote(key)
-    return resolve_name(entity, key, token, schema, source)
 
 
 def _unknown_name(entity: Entity, key: str, token: Token, schema: Schema, source: Source) -> InvalidArgument:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.kernel.search.lexer import Token, TokenKind, tokenize, unquote
-from runyard.server.kernel.search.operands import read_operand, resolve_name
-from runyard.server.kernel.search.schema import ENTITY_WORDS, Schema
-from runyard.server.kernel.search.source import Source, quoted
+from runyard.server.kernel.search.operands import read_operand, resolve_name, resolve_qualified
+from runyard.server.kernel.search.schema import Schema
+from runyard.server.kernel.search.source import Source
 from runyard.server.kernel.search.syntax import Entity, Field
 
 MAX_ORDER_TERMS = 32
@@ -42,7 +42,7 @@ def parse_order_by(
         raise InvalidArgument(
             f"{field} has {len(clauses):,} clauses; the limit is {MAX_ORDER_TERMS}.", field=field
         )
-    return distinct(
+    return distinct_terms(
         parse_order_term(clause, schema, field=f"{field}[{i}]") for i, clause in enumerate(clauses)
     )
 
@@ -79,20 +79,19 @@ def order_term(name: str, schema: Schema, *, ascending: bool, field: str = "orde
     """
     source = Source(name, field)
     source.check()
+    token = Token(TokenKind.QUALIFIED, name, 0, len(name))
     word, dot, key = name.partition(".")
-    entity = ENTITY_WORDS.get(word) if dot else Entity.ATTRIBUTE
-    if entity is None:
-        near = schema.suggest_entity(word)
-        raise source.error(f"{quoted(word)} is not a kind of field.{near}", 0, len(word))
-    key = key if dot else name.strip()
-    if len(key) > 2 and key[0] == key[-1] and key[0] in '`"':
+    if len(key) > 2 and key[0] == key[-1] and key[0] in ("`", '"'):
         key = unquote(key)
-    resolved, _ = resolve_name(entity, key, Token(TokenKind.QUALIFIED, name, 0, len(name)), schema, source)
+    if dot:
+        resolved, _ = resolve_qualified(word, key, token, schema, source)
+    else:
+        resolved, _ = resolve_name(Entity.ATTRIBUTE, name.strip(), token, schema, source)
     _check_sortable(resolved, schema, source)
     return OrderTerm(resolved, ascending)
 
 
-def distinct(terms: Iterable[OrderTerm]) -> tuple[OrderTerm, ...]:
+def distinct_terms(terms: Iterable[OrderTerm]) -> tuple[OrderTerm, ...]:
     """The terms without those whose field occurs before."""
     first: dict[Field, OrderTerm] = {}
     for term in terms:

@@ -49,7 +49,7 @@ MAX_PARENTHESES = 100
 MAX_DEPTH = 20
 """Levels of AND, OR and NOT within each other, in the tree; SQLite's parser overflows at about 25."""
 MAX_VALUES = 10_000
-"""Values in one IN list."""
+"""Values in all IN lists of a filter; SQLite takes 32,766 variables in a statement."""
 
 _COMPARATORS = {
     operator.value: operator
@@ -106,7 +106,7 @@ def parse_filter(text: str | None, schema: Schema, *, field: str = "filter") -> 
 class _Parser:
     """Recursive descent over the tokens; each method leaves `_index` behind what it read."""
 
-    __slots__ = ("_index", "_open", "_schema", "_source", "_terms", "_tokens")
+    __slots__ = ("_index", "_open", "_schema", "_source", "_terms", "_tokens", "_values")
 
     def __init__(self, source: Source, schema: Schema) -> None:
         self._source = source
@@ -115,6 +115,7 @@ class _Parser:
         self._index = 0
         self._open = 0
         self._terms = 0
+        self._values = 0
 
     def parse(self) -> Node | None:
         while self._at("AND"):
@@ -166,7 +167,8 @@ class _Parser:
             close = self._tokens[self._index]
             if close.kind is not TokenKind.CLOSE:
                 raise self._unexpected(close, f"AND, OR or the `)` for the `(` in column {token.start + 1}")
-            self._leave()
+            self._index += 1
+            self._open -= 1
             return node
         if token.kind is TokenKind.KEYWORD and token.text == "NOT":
             self._enter(token)
@@ -180,10 +182,6 @@ class _Parser:
         self._open += 1
         if self._open > MAX_PARENTHESES:
             raise self._error(token, f"more than {MAX_PARENTHESES} parentheses and NOTs within each other.")
-
-    def _leave(self) -> None:
-        self._index += 1
-        self._open -= 1
 
     def _condition(self) -> Condition:
         first = self._tokens[self._index]
@@ -242,8 +240,9 @@ class _Parser:
         self._index += 1
         values: list[Value] = []
         while (token := self._tokens[self._index]).kind is not TokenKind.CLOSE:
-            if len(values) == MAX_VALUES:
-                raise self._error(token, f"more than {MAX_VALUES:,} values in one IN list.")
+            self._values += 1
+            if self._values > MAX_VALUES:
+                raise self._error(token, f"more than {MAX_VALUES:,} values in IN lists.")
             value, _ = self._value(field, operand.kind)
             self._refuse_nan(value, token)
             values.append(value)
