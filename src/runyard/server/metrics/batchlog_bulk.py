@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runyard.server.metrics.batchlog import FORMAT, HEADER
-from runyard.server.metrics.columns import Columns, Ints, join_columns, of_batch
+from runyard.server.metrics.columns import Columns, Floats, Ints, join_columns, of_batch
 from runyard.server.metrics.types import PointBatch
 
 _TYPES = (None, np.dtype("<u1"), np.dtype("<u2"), np.dtype("<u4"), np.dtype("<u8"))
@@ -20,11 +20,21 @@ _TINY = 4
 
 def encode_bulk(batch: PointBatch) -> bytes:
     """One batch as a blob."""
-    index, times, steps, values = of_batch(batch)
+    return _encode(batch.keys, *of_batch(batch))
+
+
+def encode_columns(columns: Columns) -> bytes:
+    """At least one point of a scope as a blob."""
+    keys, index = np.unique(columns.keys, return_inverse=True)
+    kind = np.uint8 if len(keys) <= 1 << 8 else np.uint16 if len(keys) <= 1 << 16 else np.uint32
+    return _encode(keys.tolist(), index.astype(kind), columns.timestamps, columns.steps, columns.values)
+
+
+def _encode(keys: Sequence[int], index: NDArray[Any], times: Ints, steps: Ints, values: Floats) -> bytes:
     step, time = int(steps.min()), int(times.min())
     step_code, step_bytes = _narrow(steps, step)
     time_code, time_bytes = _narrow(times, time)
-    one_key = len(batch.keys) == 1
+    one_key = len(keys) == 1
     index_code = 0 if one_key else (1, 2, 0, 3)[index.itemsize - 1]
     return b"".join(
         (
@@ -32,11 +42,11 @@ def encode_bulk(batch: PointBatch) -> bytes:
                 FORMAT,
                 step_code | time_code << 3 | index_code << 6,
                 len(values),
-                len(batch.keys),
+                len(keys),
                 step,
                 time,
             ),
-            np.array(batch.keys, "<u4").tobytes(),
+            np.array(keys, "<u4").tobytes(),
             b"" if one_key else index.tobytes(),
             step_bytes,
             time_bytes,

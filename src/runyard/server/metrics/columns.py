@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,37 +131,28 @@ def rank_of_one(value: float) -> int:
 
 def sort_unique(points: Points) -> Points:
     """The points in the order of the history, each once."""
-    if in_order(points):
+    if _ascends(points.timestamps, points.steps, points.values, None):
         return points
     rank = rank_of(points.values)
     order = np.lexsort((rank, points.steps, points.timestamps))
-    points, rank = take(points, order), rank[order]
-    fresh = _differ(points.timestamps) | _differ(points.steps) | _differ(rank)
-    return points if bool(fresh.all()) else take(points, fresh)
+    points = take(points, order)
+    fresh = starts_of(points.timestamps, points.steps, rank[order])
+    return points if len(fresh) == len(points) else take(points, fresh)
 
 
-def in_order(points: Points) -> bool:
-    """Whether the points ascend strictly in the order of the history."""
-    if len(points) < 2:
-        return True
-    times, steps = points.timestamps, points.steps
-    later = times[1:] > times[:-1]
-    if later.all():
-        return True
-    tied = (times[1:] == times[:-1]) & ~later
-    further = steps[1:] > steps[:-1]
-    ascends = later | (tied & further)
-    if ascends.all():
-        return True
-    rank = rank_of(points.values)
-    ascends |= tied & (steps[1:] == steps[:-1]) & (rank[1:] > rank[:-1])
-    return bool(ascends.all())
-
-
-def _differ(column: Ints) -> NDArray[np.bool_]:
-    fresh = np.ones(len(column), np.bool_)
-    np.not_equal(column[1:], column[:-1], out=fresh[1:])
-    return fresh
+def sort_unique_columns(columns: Columns) -> Columns:
+    """The points in the order (key, timestamp, step, value), each once."""
+    if not len(columns):
+        return columns
+    columns = columns.take(_order_of_keys(columns.keys))
+    starts = columns.keys[1:] != columns.keys[:-1]
+    if _ascends(columns.timestamps, columns.steps, columns.values, starts):
+        return columns
+    rank = rank_of(columns.values)
+    order = np.lexsort((rank, columns.steps, columns.timestamps, columns.keys))
+    columns = columns.take(order)
+    fresh = starts_of(columns.keys, columns.timestamps, columns.steps, rank[order])
+    return columns if len(fresh) == len(columns) else columns.take(fresh)
 
 
 def position_at(points: Points, at: int) -> Position:
@@ -171,6 +162,15 @@ def position_at(points: Points, at: int) -> Position:
 
 def count_upto(points: Points, position: Position) -> int:
     """How many of the ordered points stand at or before a position."""
+    return _count(points, position, "right")
+
+
+def count_before(points: Points, position: Position) -> int:
+    """How many of the ordered points stand before a position."""
+    return _count(points, position, "left")
+
+
+def _count(points: Points, position: Position, side: Literal["left", "right"]) -> int:
     times = points.timestamps
     low = int(times.searchsorted(position.timestamp, "left"))
     high = int(times.searchsorted(position.timestamp, "right"))
@@ -181,4 +181,36 @@ def count_upto(points: Points, position: Position) -> int:
         low + int(steps.searchsorted(position.step, "left")),
         low + int(steps.searchsorted(position.step, "right")),
     )
-    return low + int(rank_of(points.values[low:high]).searchsorted(position.rank, "right"))
+    return low + int(rank_of(points.values[low:high]).searchsorted(position.rank, side))
+
+
+def _ascends(times: Ints, steps: Ints, values: Floats, starts: NDArray[np.bool_] | None) -> bool:
+    """Whether points ascend strictly by (timestamp, step, value); they may fall where `starts` is set."""
+    later = times[1:] > times[:-1]
+    if starts is not None:
+        later |= starts
+    if later.all():
+        return True
+    tied = times[1:] == times[:-1]
+    later |= tied & (steps[1:] > steps[:-1])
+    if later.all():
+        return True
+    rank = rank_of(values)
+    later |= tied & (steps[1:] == steps[:-1]) & (rank[1:] > rank[:-1])
+    return bool(later.all())
+
+
+def _order_of_keys(keys: Ints) -> NDArray[Any]:
+    """What sorts by key and keeps the order within a key; numpy sorts 16-bit numbers much faster."""
+    least = int(keys.min())
+    if int(keys.max()) - least < 1 << 16:
+        return np.argsort((keys - least).astype(np.uint16), kind="stable")
+    return np.argsort(keys, kind="stable")
+
+
+def starts_of(*columns: NDArray[Any]) -> Ints:
+    """Where runs of equal entries start in columns of equal length (at least 1)."""
+    changes = columns[0][1:] != columns[0][:-1]
+    for column in columns[1:]:
+        changes |= column[1:] != column[:-1]
+    return np.flatnonzero(np.concatenate(([True], changes)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runyard.server.db import Connection
-from runyard.server.metrics.append import append
+from runyard.server.metrics.log import append
 from runyard.server.metrics.summary import merge, summarize
 from runyard.server.metrics.types import Page, Points, Position, SeriesId
 

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import select
-
-from runyard.server.db import Connection, Query, in_list
+from runyard.server.db import Connection
 from runyard.server.metrics.batchlog import decode
-from runyard.server.metrics.columns import Columns
-from runyard.server.metrics.tables import metric_batch
-
-_LOG = Query(
-    select(metric_batch.c.scope, metric_batch.c.data)
-    .where(in_list(metric_batch.c.scope, "scopes"))
-    .order_by(metric_batch.c.scope, metric_batch.c.id)
-)
+from runyard.server.metrics.columns import Columns, join_columns
+from runyard.server.metrics.log import blobs_of_scopes
+from runyard.server.metrics.pack import decode_pack, pack_blobs
 
 
 def live_points(connection: Connection, scopes: Collection[int]) -> dict[int, Columns]:
-    """The points of each scope that has any, in no particular order; some may be repeated."""
-    blobs: dict[int, list[bytes]] = {}
-    for scope, data in connection.rows(_LOG, scopes=sorted(scopes)):
-        blobs.setdefault(scope, []).append(data)
-    return {scope: decode(rows) for scope, rows in blobs.items()}
+    """The points of each scope that has any, in no particular order; the log may repeat some."""
+    parts = {scope: [decode_pack(blob)] for scope, blob in pack_blobs(connection, scopes)}
+    for scope, rows in blobs_of_scopes(connection, scopes).items():
+        parts.setdefault(scope, []).append(decode(rows))
+    return {scope: join_columns(found) for scope, found in parts.items()}

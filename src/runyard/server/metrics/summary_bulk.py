@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runyard.server.metrics.columns import Floats, Ints, of_batch, rank_of
-from runyard.server.metrics.types import PointBatch, SeriesId, Summary, series_id
+from runyard.server.metrics.columns import Columns, Floats, Ints, of_batch, rank_of, starts_of
+from runyard.server.metrics.grouping import reduce_groups
+from runyard.server.metrics.types import PointBatch, Points, SeriesId, Summary, series_id
 
 
 def summarize_bulk(batch: PointBatch) -> list[tuple[SeriesId, Summary]]:
@@ -16,22 +17,43 @@ def summarize_bulk(batch: PointBatch) -> list[tuple[SeriesId, Summary]]:
     index, times, steps, values = of_batch(batch)
     order = np.argsort(index, kind="stable")
     index, steps = index[order], steps[order]
-    if not _ascends(index, steps):
-        index, times, steps, values = _sorted_unique(*of_batch(batch))
-    else:
+    if _ascends(index, steps):
         times, values = times[order], values[order]
-    starts = np.flatnonzero(np.concatenate(([True], index[1:] != index[:-1])))
-    summaries = summarize_groups(starts, times, steps, values)
+    else:
+        index, times, steps, values = _sorted_unique(*of_batch(batch))
+    starts = starts_of(index)
     keys, scope = batch.keys, batch.scope
     found = [
         (series_id(scope, keys[at]), summary)
-        for at, summary in zip(index[starts].tolist(), summaries, strict=True)
+        for at, summary in zip(
+            index[starts].tolist(), summaries_of(starts, times, steps, values), strict=True
+        )
     ]
     found.sort(key=_series)
     return found
 
 
-def summarize_groups(starts: NDArray[Any], times: Ints, steps: Ints, values: Floats) -> list[Summary]:
+def summarize_columns(scope: int, columns: Columns) -> list[tuple[SeriesId, Summary]]:
+    """The summary of each series among points of a scope; exact duplicates count once."""
+    keys, times, steps, values = _sorted_unique(
+        columns.keys, columns.timestamps, columns.steps, columns.values
+    )
+    starts = starts_of(keys)
+    summaries = summaries_of(starts, times, steps, values)
+    return [
+        (series_id(scope, key), summary)
+        for key, summary in zip(keys[starts].tolist(), summaries, strict=True)
+    ]
+
+
+def summarize_points(points: Points) -> Summary:
+    """The summary of points of one series, at least one; exact duplicates count once."""
+    index = np.zeros(len(points), np.uint8)
+    _, times, steps, values = _sorted_unique(index, points.timestamps, points.steps, points.values)
+    return summaries_of(np.zeros(1, np.int64), times, steps, values)[0]
+
+
+def summaries_of(starts: NDArray[Any], times: Ints, steps: Ints, values: Floats) -> list[Summary]:
     """The summaries of groups of points that lie one after the other.
 
     Args:
@@ -41,24 +63,16 @@ def summarize_groups(starts: NDArray[Any], times: Ints, steps: Ints, values: Flo
         steps: the points' steps.
         values: the points' values.
     """
-    ends = np.append(starts[1:], len(values)) - 1
-    nan = np.isnan(values)
-    counts = ends - starts + 1
-    if nan.any():
-        nans, numbers = np.add.reduceat(nan, starts, dtype=np.int64), np.where(nan, 0.0, values)
-    else:
-        nans, numbers = np.zeros(len(starts), np.int64), values
-    with np.errstate(invalid="ignore", over="ignore"):
-        sums = np.add.reduceat(numbers, starts)
-    lows, highs = np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)
+    groups = reduce_groups(starts, steps, values)
+    ends = groups.ends
     columns = (
-        counts.tolist(),
-        nans.tolist(),
-        sums.tolist(),
-        lows.tolist(),
-        _steps_of(lows, starts, counts, steps, values),
-        highs.tolist(),
-        _steps_of(highs, starts, counts, steps, values),
+        groups.n.tolist(),
+        groups.nans.tolist(),
+        groups.sum.tolist(),
+        groups.low.tolist(),
+        groups.low_step.tolist(),
+        groups.high.tolist(),
+        groups.high_step.tolist(),
         steps[starts].tolist(),
         times[starts].tolist(),
         values[starts].tolist(),
@@ -88,20 +102,5 @@ def _sorted_unique(
     order = np.lexsort((rank, times, steps, index))
     index, rank = index[order], rank[order]
     times, steps, values = times[order], steps[order], values[order]
-    fresh = np.ones(len(index), np.bool_)
-    fresh[1:] = (
-        (index[1:] != index[:-1])
-        | (steps[1:] != steps[:-1])
-        | (times[1:] != times[:-1])
-        | (rank[1:] != rank[:-1])
-    )
+    fresh = starts_of(index, steps, times, rank)
     return index[fresh], times[fresh], steps[fresh], values[fresh]
-
-
-def _steps_of(extremes: Floats, starts: Ints, counts: Ints, steps: Ints, values: Floats) -> list[int]:
-    """The least step at which each group takes its extreme; anything for groups of NaN alone."""
-    hits = np.flatnonzero(values == np.repeat(extremes, counts))
-    if not len(hits):
-        return [0] * len(starts)
-    first = hits.searchsorted(starts)
-    return steps[hits[np.minimum(first, len(hits) - 1)]].tolist()  # type: ignore[no-any-return]

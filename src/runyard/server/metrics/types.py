@@ -16,7 +16,7 @@ SeriesId = NewType("SeriesId", int)
 """A series: `scope << 32 | key`, a signed 64-bit integer. See `series_id`."""
 
 _KEY_BITS = 32
-_KEY_MASK = (1 << _KEY_BITS) - 1
+MAX_KEY = (1 << _KEY_BITS) - 1
 
 
 def series_id(scope: int, key: int) -> SeriesId:
@@ -36,7 +36,7 @@ def scope_of(series: SeriesId) -> int:
 
 def key_of(series: SeriesId) -> int:
     """The interned key of a series."""
-    return series & _KEY_MASK
+    return series & MAX_KEY
 
 
 @dataclass(slots=True, eq=False)

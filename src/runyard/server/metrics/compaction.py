@@ -1,0 +1,210 @@
+"""The background work that keeps the log short: which scopes to fold, and when.
+
+One thread per server process, and of several processes the one that has the lease. Folds check for
+themselves that nobody else folded the scope, so a lease that was lost costs time and no data.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runyard.server.db import Database
+from runyard.server.db.lease import acquire, release
+from runyard.server.kernel import clock
+from runyard.server.kernel.errors import Conflict
+from runyard.server.metrics.log import Backlog, backlog
+from runyard.server.metrics.types import SummaryKeeper
+
+if TYPE_CHECKING:
+    from runyard.server.metrics.fold import Fold, Limits
+
+LEASE = "metrics.compaction"
+_LEASE_MS = 30_000
+
+_log = logging.getLogger("runyard.metrics.compaction")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When a scope is folded. What waits is read again with each page and chart, so it must stay short.
+
+    Attributes:
+        rows: so many of its rows wait.
+        points: or so many of its points.
+        idle_ms: or something waits and nothing came for so long.
+        total_rows: while more wait in all, the scopes with the most go too.
+        pause_seconds: how often to look.
+    """
+
+    rows: int = 256
+    points: int = 32_768
+    idle_ms: int = 60_000
+    total_rows: int = 200_000
+    pause_seconds: float = 1.0
+
+
+class Schedule:
+    """Remembers since when each scope's backlog is as it is, and says which scopes are due."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._since: dict[int, tuple[Backlog, int]] = {}
+
+    def due(self, waiting: Iterable[Backlog], now_ms: int) -> list[int]:
+        """The scopes to fold now, the longest backlog first."""
+        policy, known = self._policy, self._since
+        self._since = {}
+        total, chosen = 0, []
+        for entry in sorted(waiting, key=_weight):
+            total += entry.rows
+            seen, since = known.get(entry.scope, (None, now_ms))
+            if seen != entry:
+                since = now_ms
+            self._since[entry.scope] = (entry, since)
+            if (
+                entry.rows >= policy.rows
+                or entry.points >= policy.points
+                or now_ms - since >= policy.idle_ms
+                or total > policy.total_rows
+            ):
+                chosen.append(entry.scope)
+        chosen.reverse()
+        return chosen
+
+
+class Compactor:
+    """Folds scopes in the background.
+
+    Args:
+        database: the started database.
+        keeper: who stores the summaries.
+        holder: this process's name for the lease, unique among the processes.
+        policy: when to fold.
+        limits: how much one fold does; None for the defaults.
+        now_ms: the clock.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        keeper: SummaryKeeper,
+        *,
+        holder: str,
+        policy: Policy = Policy(),
+        limits: Limits | None = None,
+        now_ms: Callable[[], int] = clock.now_ms,
+    ) -> None:
+        self._database = database
+        self._keeper = keeper
+        self._holder = holder
+        self._policy = policy
+        self._limits = limits
+        self._now_ms = now_ms
+        self._schedule = Schedule(policy)
+        self._leased_until = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="runyard-compactor", daemon=True)
+        self.backlog_rows = 0
+        """Rows that waited in the log at the last look."""
+        self.backlog_points = 0
+        """Points that they held."""
+        self.folded_points = 0
+        """Points folded since the start."""
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the fold at work, give the lease back and end the thread."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._leased_until:
+            self._leased_until = 0
+            self._database.write_from_thread(lambda tx: release(tx, LEASE, self._holder))
+
+    def run_round(self) -> int:
+        """Fold the scopes that are due, if this process has the lease; returns the points folded."""
+        waiting = self._look()
+        due = self._schedule.due(waiting, self._now_ms())
+        if not due or not self._have_lease():
+            return 0
+        before = self.folded_points
+        for scope in due:
+            if self._stopping.is_set() or not self._have_lease():
+                break
+            self.fold_scope(scope)
+        return self.folded_points - before
+
+    def fold_all(self) -> None:
+        """Fold everything that waits, due or not and without the lease: for tools and tests."""
+        for entry in self._look():
+            self.fold_scope(entry.scope)
+        self._look()
+
+    def fold_scope(self, scope: int) -> None:
+        """Fold all that waits in a scope now, a slice per transaction."""
+        while not self._stopping.is_set():
+            fold = self._prepare(scope)
+            if fold is None:
+                return
+            if not self._swap(fold):
+                _log.info("scope %d was folded or deleted by somebody else meanwhile", scope)
+                return
+            self.folded_points += fold.points
+            if fold.complete:
+                return
+
+    def _prepare(self, scope: int) -> Fold | None:
+        # numpy waits for the first fold.
+        from runyard.server.metrics.fold import Limits, prepare
+
+        limits = self._limits or Limits()
+        return self._database.read_here(lambda connection: prepare(connection, scope, self._keeper, limits))
+
+    def _swap(self, fold: Fold) -> bool:
+        from runyard.server.metrics.fold import swap
+
+        try:
+            return self._database.write_from_thread(lambda tx: swap(tx, fold, self._keeper))
+        except Conflict:  # two processes folded the scope for the first time
+            return False
+
+    def _look(self) -> list[Backlog]:
+        waiting = self._database.read_here(backlog)
+        self.backlog_rows = sum(entry.rows for entry in waiting)
+        self.backlog_points = sum(entry.points for entry in waiting)
+        return waiting
+
+    def _have_lease(self) -> bool:
+        """Whether the lease is held, for as long as a fold may take."""
+        now = self._now_ms()
+        if now < self._leased_until - _LEASE_MS // 2:
+            return True
+        taken = self._database.write_from_thread(
+            lambda tx: acquire(tx, LEASE, self._holder, now_ms=now, ttl_ms=_LEASE_MS)
+        )
+        self._leased_until = now + _LEASE_MS if taken else 0
+        return taken
+
+    def _work(self) -> None:
+        pause = self._policy.pause_seconds
+        while not self._stopping.wait(pause):
+            started = clock.monotonic()
+            try:
+                folded = self.run_round()
+            except Exception:  # the next round tries again; nothing was lost
+                _log.exception("a round of compaction failed")
+                folded = 0
+            # A look at a long backlog takes a moment: it must not become all that this thread does.
+            took = clock.monotonic() - started
+            pause = self._policy.pause_seconds if folded else max(self._policy.pause_seconds, 20 * took)
+
+
+def _weight(entry: Backlog) -> tuple[int, int]:
+    return entry.rows, entry.points
