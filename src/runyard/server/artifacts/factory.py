@@ -11,15 +11,16 @@ from runyard.server.artifacts.fake import FakeBlobStore
 from runyard.server.artifacts.local import LocalBlobStore
 from runyard.server.kernel.errors import InvalidArgument
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//|$)")
+# "with:colon" is a folder's name, but "file:" and "memory:" always start an address.
+_SCHEME = re.compile(r"(file|memory|[a-z][a-z0-9+.-]*(?=:/)):", re.IGNORECASE)
 
 
 def open_store(url: str, *, max_bytes: int | None = None) -> BlobStore:
     """The store at an address, not started yet.
 
     Args:
-        url: a folder's path (relative to the working directory, or absolute), the same as `file:///path`
-            (percent-encoded), or `memory:` for a store that forgets everything at its end.
+        url: a folder's path, absolute or relative to the working directory; an absolute one as
+            `file:///path`, percent-encoded; or `memory:` for a store that forgets everything at its end.
         max_bytes: limit of the store's size in bytes; None for none.
 
     Raises:
@@ -41,7 +42,8 @@ def open_store(url: str, *, max_bytes: int | None = None) -> BlobStore:
 def _file_path(url: str) -> Path:
     parts = urlsplit(url)
     path = unquote(parts.path)
-    if parts.netloc not in ("", "localhost") or not path or "\0" in path or parts.query or parts.fragment:
+    elsewhere = parts.netloc not in ("", "localhost") or not path.startswith("/")
+    if elsewhere or "\0" in path or parts.query or parts.fragment:
         raise InvalidArgument(
             f"The artifact store's address {url!r} names no folder of this machine; write file:///path, "
             "with '?' and '#' as %3F and %23.",
