@@ -42,6 +42,7 @@ def build(settings: Settings) -> Application:
         upgrade(dialect)
         database.start()
         try:
+            await experiments.ensure_default()
             yield
         finally:
             database.close()

@@ -30,6 +30,25 @@ class Connection:
         cursor = self.driver.execute(compiled.sql, self.dialect.bind(compiled, params))
         return cursor.fetchall()  # type: ignore[no-any-return]
 
+    def rows_within(self, query: Any, budget: int) -> list[Row] | None:
+        """All rows of the answer, or None when SQLite needs more than `budget` instructions for it.
+
+        PostgreSQL has no such limit here: its planner knows the data.
+        """
+        if self.dialect.name != "sqlite":
+            return self.rows(query)
+        compiled = self._compiled(query)
+        self.driver.set_progress_handler(_stop, budget)
+        try:
+            cursor = self.driver.execute(compiled.sql, self.dialect.bind(compiled, {}))
+            return cursor.fetchall()  # type: ignore[no-any-return]
+        except self.dialect.error as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+                return None
+            raise
+        finally:
+            self.driver.set_progress_handler(None, 0)
+
     def row(self, query: Any, **params: Any) -> Row | None:
         """The first row of the answer, or None."""
         compiled = self._compiled(query)
@@ -45,6 +64,10 @@ class Connection:
         if type(query) is Query:
             return query.compiled(self.dialect)
         return compile_statement(query, self.dialect)
+
+
+def _stop() -> int:
+    return 1
 
 
 class Transaction(Connection):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Table
-    from sqlalchemy.engine import Dialect as SQLAlchemyDialect
     from sqlalchemy.engine import URL
+    from sqlalchemy.engine import Dialect as SQLAlchemyDialect
 
     from runyard.server.db.query import Compiled
 
@@ -172,7 +172,7 @@ class SQLiteDialect(Dialect):
 
 
 def _disk_is_full(path: Path) -> bool:
-    import shutil  # noqa: PLC0415
+    import shutil
 
     return shutil.disk_usage(path.parent).free < 1 << 20
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from runyard.server.auth import Principal
-from runyard.server.db import Database, Transaction
+from runyard.server.db import Connection, Database, Transaction
+from runyard.server.db.search_sql import Compiler
+from runyard.server.db.sorting import SortKey, pack, unpack
 from runyard.server.kernel import clock
 from runyard.server.kernel.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
+from runyard.server.kernel.paging import decode_token, encode_token
+from runyard.server.kernel.search import OrderTerm, parse_filter, parse_order_by
 from runyard.server.tracking import rules
 from runyard.server.tracking.store import experiments as store
 from runyard.server.tracking.store import runs as run_store
-from runyard.server.tracking.types import Experiment, Lifecycle, Tag
+from runyard.server.tracking.store.columns import EXPERIMENT_TARGET, EXPERIMENTS
+from runyard.server.tracking.types import Experiment, Lifecycle, Page, Tag, View
 
 # Every server has one workspace.
 WORKSPACE = 1
@@ -28,6 +33,16 @@ class Experiments:
     def __init__(self, database: Database, artifact_root: str) -> None:
         self._database = database
         self._artifact_root = artifact_root.rstrip("/")
+
+    async def ensure_default(self) -> None:
+        """Make the experiment that clients mean when they name none."""
+        location, now = f"{self._artifact_root}/0", clock.now_ms()
+
+        def mutate(tx: Transaction) -> None:
+            if store.find(tx, WORKSPACE, 0) is None:
+                store.insert_default(tx, WORKSPACE, location, now)
+
+        await self._database.write(mutate)
 
     async def create(
         self, principal: Principal, name: str, artifact_location: str | None, tags: Sequence[Tag]
@@ -76,6 +91,33 @@ class Experiments:
         if found is None:
             raise NotFound(f"Could not find experiment with name '{name}'", field="experiment_name")
         return found
+
+    async def search(
+        self,
+        principal: Principal,
+        *,
+        filter_text: str,
+        order_by: Sequence[str],
+        view: View,
+        limit: int,
+        token: str | None,
+    ) -> Page[Experiment]:
+        """A page of experiments; without an order the newest come first."""
+        del principal
+        tree = parse_filter(filter_text, EXPERIMENTS, field="filter")
+        order = parse_order_by(order_by, EXPERIMENTS)
+        keys = _sort_keys(order)
+        position = None if token is None else unpack(decode_token("experiments", token), len(keys))
+
+        def read(connection: Connection) -> Page[Experiment]:
+            compiler = Compiler(EXPERIMENT_TARGET, connection.dialect.name, _Names())
+            where = [] if tree is None else [compiler.compile(tree)]
+            found = store.search(connection, WORKSPACE, view.lifecycles, where, keys, position, limit + 1)
+            more = len(found) > limit
+            next_token = encode_token("experiments", pack(found[limit - 1][0])) if more else None
+            return Page([experiment for _, experiment in found[:limit]], next_token)
+
+        return await self._database.read(read)
 
     async def rename(self, principal: Principal, experiment_id: int, name: str) -> None:
         """Give an active experiment a new name."""
@@ -192,3 +234,24 @@ def _taken(other: Experiment) -> AlreadyExists:
         "" if other.lifecycle is Lifecycle.ACTIVE else " in deleted state; restore it or choose another name"
     )
     return AlreadyExists(f"Experiment(name={other.name}) already exists{state}.", field="name")
+
+
+class _Names(dict[str, str]):
+    """Tags of experiments hold their keys as they are."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+    def get(self, name: str, default: object = None) -> str:  # type: ignore[override]
+        del default
+        return name
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def _sort_keys(order: Sequence[OrderTerm]) -> list[SortKey]:
+    terms = [SortKey(EXPERIMENT_TARGET.attributes[t.field.key].column, t.ascending) for t in order]
+    if not terms:
+        terms = [SortKey(EXPERIMENT_TARGET.attributes["creation_time"].column, ascending=False)]
+    return [*terms, SortKey(EXPERIMENT_TARGET.attributes["experiment_id"].column, ascending=False)]

@@ -106,7 +106,7 @@ class _Logging:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    def run(self, tx: Transaction, items: Sequence[RunBatch]) -> list[None | RunyardError]:
+    def run(self, tx: Transaction, items: Sequence[RunBatch]) -> list[RunyardError | None]:
         """Each item's outcome: None, or why nothing of it was written."""
         group = _Group(tx, self._keys, items)
         outcomes = [group.add(item) for item in items]

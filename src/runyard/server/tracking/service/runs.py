@@ -10,8 +10,8 @@ from runyard.server.kernel import clock, ids
 from runyard.server.kernel.errors import InvalidArgument, NotFound, RunyardError
 from runyard.server.tracking import names, rules
 from runyard.server.tracking.service.experiments import WORKSPACE, check_active, missing
-from runyard.server.tracking.store import experiments as experiment_store
 from runyard.server.tracking.store import attributes
+from runyard.server.tracking.store import experiments as experiment_store
 from runyard.server.tracking.store import runs as store
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import Lifecycle, NewRun, Run, RunInfo, RunStatus, Tag

@@ -107,8 +107,8 @@ def set_model_metrics(tx: Transaction, metrics: Sequence[ModelMetric]) -> None:
                 "timestamp": m.timestamp,
                 "step": m.step,
                 "experiment_id": m.experiment_id,
-                "is_nan": int(m.value != m.value),  # noqa: PLR0124 - NaN's test
-                "value": 0.0 if m.value != m.value else m.value,  # noqa: PLR0124
+                "is_nan": int(m.value != m.value),
+                "value": 0.0 if m.value != m.value else m.value,
             }
             for m in metrics
             if m.origin.model_id in models

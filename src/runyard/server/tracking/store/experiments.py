@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 
 from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
+from runyard.server.db.sorting import SortKey, after
 from runyard.server.tracking.tables import experiment as e
 from runyard.server.tracking.tables import experiment_tag as t
 from runyard.server.tracking.types import Experiment, Lifecycle, Tag
@@ -35,6 +36,9 @@ _insert = Query(
         .on_conflict_do_nothing()
         .returning(e.c.id)
     )
+)
+_insert_default = Query(
+    lambda d: d.insert(e).values({c.name: bindparam(c.name) for c in e.c}).on_conflict_do_nothing()
 )
 _set_location = Query(
     update(e).where(e.c.id == bindparam("eid")).values(artifact_location=bindparam("location"))
@@ -113,6 +117,20 @@ def insert(tx: Transaction, workspace: int, name: str, location: str, now: int) 
     return rows[0][0] if rows else None
 
 
+def insert_default(tx: Transaction, workspace: int, location: str, now: int) -> None:
+    """Experiment 0, which clients mean when they name none; one that exists stays as it is."""
+    tx.execute(
+        _insert_default,
+        id=0,
+        workspace_id=workspace,
+        name="Default",
+        artifact_location=location,
+        lifecycle=int(Lifecycle.ACTIVE),
+        creation_time=now,
+        last_update_time=now,
+    )
+
+
 def set_location(tx: Transaction, experiment_id: int, location: str) -> None:
     """Set where the experiment's runs keep their artifacts."""
     tx.execute(_set_location, eid=experiment_id, location=location)
@@ -133,3 +151,25 @@ def set_tags(tx: Transaction, experiment_id: int, tags: Sequence[Tag]) -> None:
 def delete_tag(tx: Transaction, experiment_id: int, key: str) -> bool:
     """Delete a tag; False when there is none."""
     return tx.execute(_delete_tag, eid=experiment_id, key_=key) > 0
+
+
+def search(
+    connection: Connection,
+    workspace: int,
+    lifecycles: Sequence[int],
+    where: Sequence[ColumnElement[bool]],
+    keys: Sequence[SortKey],
+    position: Sequence[Any] | None,
+    limit: int,
+) -> list[tuple[Row, Experiment]]:
+    """The next experiments in an order, each with the values of its sort keys."""
+    statement = select(*COLUMNS, *(k.expression.label(f"k{i}") for i, k in enumerate(keys))).where(
+        e.c.workspace_id == workspace, e.c.lifecycle.in_(lifecycles), *where
+    )
+    if position is not None:
+        statement = statement.where(after(keys, position))
+    rows = connection.rows(statement.order_by(*(k.ordering for k in keys)).limit(limit))
+    width = len(COLUMNS)
+    return list(
+        zip((row[width:] for row in rows), load(connection, [row[:width] for row in rows]), strict=True)
+    )

@@ -138,7 +138,7 @@ def _values(s: Summary) -> Row:
         s.max_step,
         s.n,
         s.nan_count,
-        None if s.sum != s.sum else s.sum,  # noqa: PLR0124
+        None if s.sum != s.sum else s.sum,
     )
 
 
