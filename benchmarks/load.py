@@ -88,11 +88,14 @@ def drive(address: Address, sources: Sequence[Source], box: TimeBox) -> Load:
     return uvloop.run(_Drive(address, sources, box).run())
 
 
-def time_one(address: Address, source: Source, box: TimeBox) -> Load:
-    """Sends one request after the other on one blocking connection: for the median latency."""
+def time_one(address: Address, source: Source, box: TimeBox, *, quick_ack: bool = False) -> Load:
+    """Sends one request after the other on one blocking connection: for the median latency.
+
+    `quick_ack` is `Client`'s. Raises as `Client.send` does.
+    """
     latencies = array("d")
     acknowledged = 0
-    with Client(address) as client:
+    with Client(address, quick_ack=quick_ack) as client:
         warm = _clock() + box.warmup
         client.send(source())
         acknowledged += 1
