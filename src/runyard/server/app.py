@@ -14,9 +14,13 @@ from runyard.server import settings as settings_module
 from runyard.server.auth import LOCAL, Permission, Principal, require
 from runyard.server.db.database import Database, open_dialect
 from runyard.server.db.migrate import upgrade
+from runyard.server.mlflow_api.experiments import ExperimentEndpoints
+from runyard.server.mlflow_api.logging import LoggingEndpoints
+from runyard.server.mlflow_api.metrics import MetricEndpoints
 from runyard.server.mlflow_api.routes import MlflowApi
+from runyard.server.mlflow_api.runs import RunEndpoints
 from runyard.server.settings import Settings
-from runyard.server.tracking.service import Experiments, RunLog, Runs, RunSearch
+from runyard.server.tracking.service import Experiments, MetricHistory, RunLog, Runs, RunSearch
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.web import Application, Route
 from runyard.server.web.guards import LoopbackGuard
@@ -35,7 +39,16 @@ def build(settings: Settings) -> Application:
     log = RunLog(database, keys)
     search = RunSearch(database, keys)
 
-    mlflow_api = MlflowApi(experiments=experiments, runs=runs, log=log, search=search)
+    history = MetricHistory(database, keys)
+
+    mlflow_api = MlflowApi(
+        [
+            ExperimentEndpoints(experiments),
+            RunEndpoints(runs, search),
+            LoggingEndpoints(log),
+            MetricEndpoints(history),
+        ]
+    )
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:

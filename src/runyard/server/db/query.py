@@ -77,6 +77,8 @@ class in_list(ColumnElement[bool]):  # noqa: N801 - reads as the SQL function th
     """
 
     inherit_cache = False
+    # Or SQLite would be told to compare it with 1, which hides the index from it.
+    _is_implicitly_boolean = True
     type = Boolean()
 
     def __init__(self, column: ColumnElement[Any], name: str) -> None:

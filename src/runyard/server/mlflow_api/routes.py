@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from starlette.responses import Response
 from starlette.types import Scope
 
 from runyard.server.kernel.errors import EndpointNotFound
-from runyard.server.mlflow_api.experiments import ExperimentEndpoints
-from runyard.server.mlflow_api.logging import LoggingEndpoints
-from runyard.server.mlflow_api.runs import RunEndpoints
-from runyard.server.tracking.service import Experiments, RunLog, Runs, RunSearch
 from runyard.server.web import Route, Twin
 
-V2 = Twin(("/api/2.0", "/ajax-api/2.0", "/api/3.0", "/ajax-api/3.0"))
+# MLflow has most endpoints in version 2.0 and some in 3.0; here each answers under both.
+ADDRESSES = Twin(("/api/2.0", "/ajax-api/2.0", "/api/3.0", "/ajax-api/3.0"))
+
+
+class Endpoints(Protocol):
+    """The endpoints of one noun."""
+
+    def routes(self) -> list[Route]:
+        """Their routes, without the prefix."""
 
 
 class MlflowApi:
     """All of MLflow's endpoints."""
 
-    def __init__(self, *, experiments: Experiments, runs: Runs, log: RunLog, search: RunSearch) -> None:
-        self._routes = [
-            twin
-            for route in (
-                *ExperimentEndpoints(experiments).routes(),
-                *RunEndpoints(runs, search).routes(),
-                *LoggingEndpoints(log).routes(),
-            )
-            for twin in V2.expand(route)
-        ]
+    def __init__(self, groups: Sequence[Endpoints]) -> None:
+        self._groups = groups
 
     def routes(self) -> list[Route]:
         """Every route, under each of its addresses."""
-        return self._routes
+        return [
+            twin for group in self._groups for route in group.routes() for twin in ADDRESSES.expand(route)
+        ]
 
     async def refuse(self, scope: Scope) -> Response:
         """Says clearly what this server doesn't offer."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from urllib.parse import unquote
 
 from runyard.server.kernel.errors import InvalidArgument
+from runyard.server.tracking.types import DatasetInput, MetricOrigin, Tag
 
 MAX_KEY = 250
 MAX_PARAM_VALUE = 6000
@@ -24,8 +25,24 @@ MAX_BATCH_TAGS = 100
 MAX_BATCH_TOTAL = 1000
 MAX_RESULTS_RUNS = 50_000
 MAX_RESULTS_EXPERIMENTS = 50_000
+MAX_RESULTS_MODELS = 50_000
+MAX_ENTRIES = 1000
+MAX_DATASET_NAME = 500
+MAX_DATASET_DIGEST = 36
+MAX_DATASET_SOURCE_TYPE = 250
+MAX_DATASET_SOURCE = 65_535
+MAX_DATASET_SCHEMA = 1_048_575
+MAX_DATASET_PROFILE = 16_777_215
+MAX_INPUT_TAG_KEY = 255
+MAX_INPUT_TAG_VALUE = 500
+MAX_MODEL_ID = 256
+MAX_MODEL_NAME = 500
+MAX_MODEL_TYPE = 500
+MAX_MODEL_KEY = 255
+MAX_MODEL_VALUE = 65_535
 
 _KEY = re.compile(r"[\w.\- :/]+")
+_NOT_IN_MODEL_NAMES = "/:.%\"'"
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}")
 
 
@@ -142,3 +159,61 @@ def check_artifact_location(location: str) -> None:
         )
     if ".." in re.split(r"[/\\]", unquote(unquote(path))):
         raise InvalidArgument("'artifact_location' must not contain '..'.", field="artifact_location")
+
+
+def check_count(count: int, field: str) -> None:
+    """A list of at most 1,000 entries in one request."""
+    if count > MAX_ENTRIES:
+        raise InvalidArgument(
+            f"'{field}' has {count:,} entries; one request may have {MAX_ENTRIES:,}. Send them in several.",
+            field=field,
+        )
+
+
+def check_dataset(dataset: DatasetInput, field: str) -> None:
+    """A dataset and the tags of its use: MLflow's limits, and no tag twice."""
+    for name, value, limit in (
+        ("name", dataset.name, MAX_DATASET_NAME),
+        ("digest", dataset.digest, MAX_DATASET_DIGEST),
+        ("source_type", dataset.source_type, MAX_DATASET_SOURCE_TYPE),
+        ("source", dataset.source, MAX_DATASET_SOURCE),
+        ("schema", dataset.schema, MAX_DATASET_SCHEMA),
+        ("profile", dataset.profile, MAX_DATASET_PROFILE),
+    ):
+        check_text(value or "", limit, f"{field}.dataset.{name}")
+    check_count(len(dataset.tags), f"{field}.tags")
+    for i, tag in enumerate(dataset.tags):
+        check_text(tag.key, MAX_INPUT_TAG_KEY, f"{field}.tags[{i}].key")
+        check_text(tag.value, MAX_INPUT_TAG_VALUE, f"{field}.tags[{i}].value")
+    keys = [tag.key for tag in dataset.tags]
+    if len(set(keys)) != len(keys):
+        twice = next(k for i, k in enumerate(keys) if k in keys[:i])
+        raise InvalidArgument(
+            f"The tag '{cut(twice)}' occurs twice; give each tag one value.", field=f"{field}.tags"
+        )
+
+
+def check_origin(origin: MetricOrigin, field: str) -> None:
+    """What a metric's point says that it measures; `field` is the point's path, empty for the request."""
+    at = f"{field}." if field else ""
+    check_text(origin.model_id, MAX_MODEL_ID, f"{at}model_id")
+    check_text(origin.dataset_name, MAX_DATASET_NAME, f"{at}dataset_name")
+    check_text(origin.dataset_digest, MAX_DATASET_DIGEST, f"{at}dataset_digest")
+
+
+def check_model_name(name: str) -> None:
+    """A logged model's name: it becomes part of addresses, so some characters can't be in it."""
+    check_text(name, MAX_MODEL_NAME, "name")
+    if any(c in _NOT_IN_MODEL_NAMES for c in name):
+        raise InvalidArgument(
+            f"Invalid model name ({cut(name)!r}) provided. It must not contain any of {' '.join(_NOT_IN_MODEL_NAMES)}",
+            field="name",
+        )
+
+
+def check_model_entries(entries: Sequence[Tag], field: str) -> None:
+    """Params or tags of a logged model: any key of 1 to 255 characters, values up to 65,535."""
+    check_count(len(entries), field)
+    for i, entry in enumerate(entries):
+        check_text(entry.key, MAX_MODEL_KEY, f"{field}[{i}].key")
+        check_text(entry.value, MAX_MODEL_VALUE, f"{field}[{i}].value")

@@ -140,11 +140,11 @@ run_metric = Table(
     sqlite_with_rowid=False,
 )
 
+# A dataset is the same one in an experiment whenever it comes with the same name and digest.
 dataset = Table(
     "dataset",
     metadata,
     Column("id", BigId, primary_key=True),
-    Column("uuid", Text, nullable=False, unique=True),
     Column("experiment_id", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
     Column("digest", Text, nullable=False),
@@ -160,11 +160,12 @@ run_dataset = Table(
     metadata,
     Column("run_id", BigInteger, primary_key=True, autoincrement=False),
     Column("dataset_id", BigInteger, primary_key=True, autoincrement=False),
-    # The tag `mlflow.data.context`, which searches compare; empty where there is none.
-    Column("context", Text, nullable=False),
+    # The tag `mlflow.data.context`, which searches compare; empty where there is none. A run may read
+    # the same data for training and for evaluation.
+    Column("context", Text, primary_key=True),
     # All tags as a JSON object of strings.
     Column("tags", Text, nullable=False),
-    Index("ix_run_dataset_dataset_id", "dataset_id", "run_id"),
+    Index("ix_run_dataset_dataset_id", "dataset_id", "context", "run_id"),
     sqlite_with_rowid=False,
 )
 
@@ -179,7 +180,7 @@ logged_model = Table(
     Column("creation_time", BigInteger, nullable=False),
     Column("last_update_time", BigInteger, nullable=False),
     Column("status", SmallInteger, nullable=False),
-    Column("status_message", Text, nullable=False),
+    # Empty where it isn't known.
     Column("model_type", Text, nullable=False),
     Column("source_run", Text, nullable=False),
     Column("lifecycle", SmallInteger, nullable=False),
@@ -193,41 +194,56 @@ logged_model_param = Table(
     "logged_model_param",
     metadata,
     Column("model_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("key", Text, primary_key=True),
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),
     Column("experiment_id", BigInteger, nullable=False),
     Column("value", Text, nullable=False),
     sqlite_with_rowid=False,
+)
+Index(
+    "ix_logged_model_param_value",
+    logged_model_param.c.experiment_id,
+    logged_model_param.c.key_id,
+    func.substr(logged_model_param.c.value, text("1"), text(str(PREFIX))),
+    logged_model_param.c.model_id,
 )
 
 logged_model_tag = Table(
     "logged_model_tag",
     metadata,
     Column("model_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("key", Text, primary_key=True),
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),
     Column("experiment_id", BigInteger, nullable=False),
     Column("value", Text, nullable=False),
     sqlite_with_rowid=False,
 )
+Index(
+    "ix_logged_model_tag_value",
+    logged_model_tag.c.experiment_id,
+    logged_model_tag.c.key_id,
+    func.substr(logged_model_tag.c.value, text("1"), text(str(PREFIX))),
+    logged_model_tag.c.model_id,
+)
 
-# Metrics of a logged model, each from a run and maybe on a dataset: the last value per origin.
+# Every point that measures a logged model, on a dataset or on none (then name and digest are empty).
+# The experiment is the model's, which needn't be the run's.
 logged_model_metric = Table(
     "logged_model_metric",
     metadata,
     Column("model_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("key", Text, primary_key=True),
-    Column("run_uuid", Text, primary_key=True),
-    Column("dataset_name", Text, primary_key=True),
-    Column("dataset_digest", Text, primary_key=True),
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),
     Column("timestamp", BigInteger, primary_key=True, autoincrement=False),
     Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("dataset_name", Text, primary_key=True),
+    Column("dataset_digest", Text, primary_key=True),
     Column("experiment_id", BigInteger, nullable=False),
     Column("is_nan", SmallInteger, nullable=False),
     Column("value", Double, nullable=False),
-    Index("ix_logged_model_metric_value", "experiment_id", "key", "is_nan", "value", "model_id"),
+    Index("ix_logged_model_metric_value", "experiment_id", "key_id", "is_nan", "value", "model_id"),
     sqlite_with_rowid=False,
 )
 
-# Models that a run took in or put out.
+# Models that a run took in or put out; they may be unknown here.
 run_model = Table(
     "run_model",
     metadata,

@@ -180,3 +180,71 @@ class NewRun(Value, frozen=True):
     user_id: str
     start_time: int
     tags: list[Tag]
+
+
+class DatasetSummary(Value, frozen=True):
+    """A dataset that runs of an experiment read; `context` is empty where the runs named none."""
+
+    experiment_id: int
+    name: str
+    digest: str
+    context: str
+
+
+class ModelStatus(IntEnum):
+    """MLflow's states of a logged model, with the numbers of its protocol."""
+
+    PENDING = 1
+    READY = 2
+    FAILED = 3
+
+
+class ModelPoint(Value, frozen=True):
+    """A point that measures a logged model; the dataset's fields are empty where it names none."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+    run: str
+    dataset_name: str
+    dataset_digest: str
+
+
+class LoggedModel(Value, frozen=True):
+    """A logged model with all that is logged to it. Times are milliseconds since the epoch.
+
+    Attributes:
+        id: the surrogate key; it never leaves the server.
+        uuid: the public id.
+        model_type, source_run: empty where unknown.
+        params, tags: in the order of their keys.
+        points: every point that measures it, by key, then time, then step.
+    """
+
+    id: int
+    uuid: str
+    experiment_id: int
+    name: str
+    artifact_location: str
+    creation_time: int
+    last_update_time: int
+    status: int
+    model_type: str
+    source_run: str
+    lifecycle: int
+    params: list[Param]
+    tags: list[Tag]
+    points: list[ModelPoint]
+
+
+class NewModel(Value, frozen=True):
+    """A logged model to be created."""
+
+    uuid: str
+    experiment_id: int
+    name: str
+    model_type: str
+    source_run: str
+    params: list[Param]
+    tags: list[Tag]

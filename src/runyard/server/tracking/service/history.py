@@ -1,0 +1,87 @@
+"""Reading the points of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runyard.server.auth import Principal
+from runyard.server.db import Connection, Database
+from runyard.server.kernel.errors import InvalidArgument
+from runyard.server.kernel.paging import decode_token, encode_token
+from runyard.server.metrics import engine
+from runyard.server.metrics.types import Points, Position, series_id
+from runyard.server.tracking.service.runs import missing_run
+from runyard.server.tracking.store import runs
+from runyard.server.tracking.store.keys import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Points in the order (timestamp, step, value); None where there are none at all."""
+
+    points: Points | None
+    next_token: str | None
+
+
+class MetricHistory:
+    """Histories of metrics.
+
+    Args:
+        database: where they live.
+        keys: the interned names.
+    """
+
+    def __init__(self, database: Database, keys: Keys) -> None:
+        self._database = database
+        self._keys = keys
+
+    async def page(
+        self, principal: Principal, run: str, metric: str, *, limit: int, token: str | None
+    ) -> HistoryPage:
+        """A page of one metric of one run; empty when the run has no such metric."""
+        del principal
+        position = None if token is None else _position(token)
+
+        def read(connection: Connection) -> HistoryPage:
+            found = runs.find_id(connection, run)
+            if found is None:
+                raise missing_run(run)
+            key = self._keys.find(connection, [metric]).get(metric)
+            if key is None:
+                return HistoryPage(None, None)
+            page = engine.history(connection, series_id(found[0], key), after=position, limit=limit)
+            return HistoryPage(
+                page.points, None if page.next is None else encode_token("history", list(page.next))
+            )
+
+        return await self._database.read(read)
+
+    async def of_runs(
+        self, principal: Principal, run_ids: Sequence[str], metric: str, *, limit: int
+    ) -> list[tuple[str, Points]]:
+        """One metric of several runs, in the order of their ids, until `limit` points are reached."""
+        del principal
+
+        def read(connection: Connection) -> list[tuple[str, Points]]:
+            found = runs.find_ids(connection, run_ids)
+            key = self._keys.find(connection, [metric]).get(metric)
+            if key is None:
+                return []
+            names = {series_id(found[run][0], key): run for run in sorted(found)}
+            return [
+                (names[series], points)
+                for series, points in engine.history_many(connection, list(names), limit=limit)
+            ]
+
+        return await self._database.read(read)
+
+
+def _position(token: str) -> Position:
+    values = decode_token("history", token)
+    if len(values) != 3 or not all(type(v) is int for v in values):
+        raise InvalidArgument(
+            "Invalid page_token: it isn't one that this server gave for a metric's history.",
+            field="page_token",
+        )
+    return Position(*values)
