@@ -19,19 +19,21 @@ from runyard.server.mlflow_api.logging import LoggingEndpoints
 from runyard.server.mlflow_api.metrics import MetricEndpoints
 from runyard.server.mlflow_api.routes import MlflowApi
 from runyard.server.mlflow_api.runs import RunEndpoints
+from runyard.server.mlflow_api.server_info import ServerInfoEndpoints
+from runyard.server.operations import Limits, OperationEndpoints
 from runyard.server.settings import Settings
 from runyard.server.tracking.service import Experiments, MetricHistory, RunLog, Runs, RunSearch
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.web import Application, Route
 from runyard.server.web.guards import LoopbackGuard
-from runyard.server.web.traffic import Traffic
+from runyard.server.web.traffic import GroupTraffic, Traffic
 
 
 def build(settings: Settings) -> Application:
     """The server for these settings, ready to be served; its lifespan opens and closes everything."""
     dialect = open_dialect(settings.database_url, max_bytes=settings.max_database_bytes or None)
-    database = Database(dialect)
-    traffic = Traffic()
+    traffic, groups = Traffic(), GroupTraffic()
+    database = Database(dialect, groups.observe)
 
     keys = Keys()
     experiments = Experiments(database, "mlflow-artifacts:/default")
@@ -47,8 +49,18 @@ def build(settings: Settings) -> Application:
             RunEndpoints(runs, search),
             LoggingEndpoints(log),
             MetricEndpoints(history),
+            ServerInfoEndpoints(multipart_uploads=True),
         ]
     )
+    operations = OperationEndpoints(
+        database,
+        traffic,
+        groups,
+        table=lambda: routes,
+        workers=settings.workers,
+        limits=Limits(settings.max_body_bytes, settings.max_database_bytes, settings.max_artifact_bytes),
+    )
+    routes = [*operations.routes(), *mlflow_api.routes()]
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -61,7 +73,7 @@ def build(settings: Settings) -> Application:
             database.close()
 
     return Application(
-        routes=[*mlflow_api.routes()],
+        routes=routes,
         authorize=_authorize,
         traffic=traffic,
         max_body=settings.max_body_bytes,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from runyard.server.db.connection import Connection, Transaction
@@ -22,6 +22,7 @@ from runyard.server.kernel.errors import InvalidArgument, RunyardError, Unavaila
 T = TypeVar("T")
 
 READER_THREADS = 8
+PING_SECONDS = 5
 
 
 def open_dialect(url: str, *, max_bytes: int | None = None) -> Dialect:
@@ -141,6 +142,25 @@ class Database:
                 raise Unavailable("The database can't be reached; try again in a moment.") from error
             raise
 
+    @property
+    def waiting(self) -> int:
+        """How many mutations wait for the writer."""
+        return self._writer.waiting
+
+    async def ping(self) -> None:
+        """Returns when the database has answered a small question.
+
+        Raises:
+            Unavailable: it can't answer, or nothing can be written.
+        """
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await self.read_point(_ping)
+        except (self.dialect.error, RunyardError, SQLAlchemyError, TimeoutError) as error:
+            raise Unavailable("The database doesn't answer.") from error
+        if not self._writer.working:
+            raise Unavailable("The database isn't open for writing.")
+
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a function of a snapshot in a reader's thread: for whatever scans or decodes."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.read_here, query)
@@ -162,3 +182,8 @@ class Database:
     def write_from_thread(self, mutation: Callable[[Transaction], T]) -> T:
         """Like `write`, for threads outside the event loop."""
         return self._writer.run_from_thread(mutation)
+
+
+def _ping(connection: Connection) -> None:
+    # A table's row, since SQLite answers a bare SELECT without looking at its file.
+    connection.driver.execute("SELECT version_num FROM alembic_version").fetchone()

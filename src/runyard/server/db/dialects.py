@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
     from sqlalchemy.engine import Dialect as SQLAlchemyDialect
 
-    from runyard.server.db.query import Compiled
+    from runyard.server.db.compiled import Compiled
 
 try:
     import psycopg
@@ -93,6 +93,10 @@ class Dialect(ABC):
     def fault(self, error: Exception) -> Fault:
         """What an error of the driver means."""
 
+    def stored_bytes(self) -> int | None:
+        """The size of the database's files; None where they aren't this machine's."""
+        return None
+
 
 _SQLITE_FULL, _SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_IOERR = 13, 5, 6, 10
 
@@ -136,6 +140,10 @@ class SQLiteDialect(Dialect):
             run("PRAGMA journal_size_limit=67108864")
             self._limit_size(connection)
         return connection
+
+    def stored_bytes(self) -> int | None:
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
 
     def _limit_size(self, connection: sqlite3.Connection) -> None:
         if self.max_bytes is not None:

@@ -21,12 +21,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from runyard.server.db.connection import Transaction
 from runyard.server.db.dialects import Dialect, Fault
+from runyard.server.kernel import clock
 from runyard.server.kernel.errors import Conflict, RunyardError, StorageFull, Unavailable
 
 T = TypeVar("T")
-Item = TypeVar("Item", contravariant=True)
-Result = TypeVar("Result", covariant=True)
-Outcome = T | RunyardError
+Item_contra = TypeVar("Item_contra", contravariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
 
 MAX_GROUP = 256
 MAX_ATTEMPTS = 4
@@ -34,14 +34,14 @@ MAX_ATTEMPTS = 4
 log = logging.getLogger("runyard.db.writer")
 
 
-class Bulk(Protocol[Item, Result]):
+class Bulk(Protocol[Item_contra, Result_co]):
     """A kind of mutation whose waiting items run together, with bulk statements.
 
     `run` answers one outcome per item, in order: a result, or the error that this item gets. An item
     with an error must not have written anything. What `run` raises makes the writer run each item alone.
     """
 
-    def run(self, tx: Transaction, items: Sequence[Item], /) -> Sequence[Result | RunyardError]: ...
+    def run(self, tx: Transaction, items: Sequence[Item_contra], /) -> Sequence[Result_co | RunyardError]: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -87,6 +87,16 @@ class Writer:
         if self._driver is not None:
             self._driver.close()
 
+    @property
+    def waiting(self) -> int:
+        """How many mutations wait for the next group."""
+        return self._queue.qsize()
+
+    @property
+    def working(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     async def run(self, mutation: Callable[[Transaction], T]) -> T:
         """Run a function of a transaction in the next group; returns after its commit."""
         return await self._submit(None, mutation)  # type: ignore[no-any-return]
@@ -129,8 +139,12 @@ class Writer:
                     break
                 stop = pending is None
             if group:
+                started = clock.monotonic()
                 self._run_group(group)
+                seconds = clock.monotonic() - started
                 _answer(group)
+                if self._observe is not None:
+                    self._observe(len(group), seconds)
             if stop:
                 return
 

@@ -68,7 +68,11 @@ class EndpointNotFound(RunyardError):
 
 
 class MethodNotAllowed(RunyardError):
-    """A route has this path, but not with this method."""
+    """A route has this path, but not with this method; `allowed` has the ones that it takes."""
+
+    def __init__(self, message: str, *, allowed: frozenset[str]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class Conflict(RunyardError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -13,15 +15,11 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from runyard.server.kernel import clock, ids
-from runyard.server.kernel.errors import (
-    EndpointNotFound,
-    MethodNotAllowed,
-    RunyardError,
-    TooLarge,
-    UnsupportedMediaType,
-)
-from runyard.server.web.errors import ErrorAnswer, invalid_from, render, render_unexpected
-from runyard.server.web.routes import Call, Route, Router, parse_query
+from runyard.server.kernel.errors import EndpointNotFound, MethodNotAllowed, RunyardError, Unavailable
+from runyard.server.web.bodies import BodyReader, check_path, decoder_of, query_reader_of
+from runyard.server.web.errors import render, render_unexpected
+from runyard.server.web.logs import in_request
+from runyard.server.web.routes import Call, Route, Router
 from runyard.server.web.traffic import RouteTraffic, Traffic
 
 Authorize = Callable[[Scope, Route], Any]
@@ -29,26 +27,32 @@ Guard = Callable[[Scope], None]
 
 log = logging.getLogger("runyard.web")
 
+# What is counted where the client went away before its answer; it is never sent.
+CLIENT_GONE = 499
+
 _JSON = (b"content-type", b"application/json")
+_SLASHES = re.compile("/{2,}")
 _encode = msgspec.json.Encoder().encode
 
 
-class _Target:
-    """A route made ready: its decoder and its counters."""
+class ResponseCutOff(Exception):  # noqa: N818 - tells the HTTP server to close the connection; it was logged
+    """A response failed after its status line had left."""
 
-    __slots__ = ("decode", "lists", "route", "traffic")
+
+class _Target:
+    """A route made ready: its readers and its counters."""
+
+    __slots__ = ("decode", "read_query", "route", "traffic")
 
     def __init__(self, route: Route, traffic: RouteTraffic) -> None:
         self.route = route
         self.traffic = traffic
         self.decode: Callable[[bytes], Any] | None = None
-        self.lists: frozenset[str] = frozenset()
-        if route.request is not None and route.source == "body":
-            self.decode = msgspec.json.Decoder(route.request, strict=False).decode
-        elif route.request is not None:
-            fields = msgspec.json.schema(route.request)
-            properties = next(iter(fields["$defs"].values()))["properties"] if "$defs" in fields else {}
-            self.lists = frozenset(n for n, p in properties.items() if "array" in str(p))
+        self.read_query: Callable[[Scope], Any] | None = None
+        if route.request is not None and route.source in ("body", "query"):
+            self.decode = decoder_of(route.request)
+            if route.source == "query":
+                self.read_query = query_reader_of(route.request)
 
 
 class Application:
@@ -81,7 +85,7 @@ class Application:
         self._guards = tuple(guards)
         self._fallback = fallback
         self._lifespan = lifespan
-        self._max_body = max_body
+        self._bodies = BodyReader(max_body)
         self._unrouted = traffic.route("other", "other")
         self._router = Router(
             (r.method, r.path, _Target(r, traffic.route(r.method, r.path))) for r in self.routes
@@ -96,6 +100,7 @@ class Application:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = clock.monotonic()
         request_id = ids.new_request_id()
+        in_request.set((request_id, scope))
         traffic, status = self._unrouted, 500
         sender = _Sender(send, scope["method"] == "HEAD")
         try:
@@ -125,106 +130,91 @@ class Application:
             else:
                 status = 200
                 await _send_json(sender, 200, _encode(answer))
-        except RunyardError as error:
-            status, rendered = render(error, request_id)
-            await self._fail(sender, status, rendered, scope, error)
         except ClientDisconnect:
-            status = 499
-        except Exception as error:
-            status, rendered = render_unexpected(request_id)
-            log.exception("request failed", extra={"request_id": request_id, "path": scope["path"]})
-            await self._fail(sender, status, rendered, scope, error)
+            status = CLIENT_GONE
+        except asyncio.CancelledError:
+            # Only a shutdown that has waited long enough cancels a request.
+            told = Unavailable(
+                "The server is shutting down and stopped waiting for this request; it may have been "
+                "carried out. Look before you send it again."
+            )
+            status = await self._fail(sender, told, request_id)
+        except Exception as error:  # noqa: BLE001 - logged and answered as a fault of ours
+            status = await self._fail(sender, error, request_id)
         finally:
             traffic.observe(status, clock.monotonic() - started)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug(
+                    "answered in %.1f ms", (clock.monotonic() - started) * 1000, extra={"status": status}
+                )
 
     def _find(self, scope: Scope) -> tuple[_Target, dict[str, str]] | None:
         method, path = scope["method"], scope["path"]
+        check_path(scope)
         if method == "HEAD":
             method = "GET"
         found = self._router.find(method, path)
-        if found is None and path.endswith("/") and len(path) > 1:
-            found = self._router.find(method, path.rstrip("/"))
+        if found is None:
+            plain = _plain(path)
+            if plain != path:
+                found = self._router.find(method, plain)
         return found
 
     async def _answer_unrouted(self, scope: Scope) -> Response:
-        allowed = self._router.methods(scope["path"])
+        allowed = self._router.methods(_plain(scope["path"]))
         if allowed:
             raise MethodNotAllowed(
-                f"{scope['path']} doesn't take {scope['method']}; it takes {', '.join(sorted(allowed))}."
+                f"{scope['path']} doesn't take {scope['method']}; it takes {', '.join(sorted(allowed))}.",
+                allowed=frozenset(allowed),
             )
         if self._fallback is None:
             raise EndpointNotFound(f"There is nothing at {scope['path']}.")
         return await self._fallback(scope)
 
     async def _read(self, target: _Target, scope: Scope, receive: Receive) -> Any:
-        route = target.route
-        if route.request is None:
+        if target.decode is None:
             return None
-        try:
-            if target.decode is not None:
-                raw = await self._read_body(scope, receive)
-                return target.decode(raw or b"{}")
-            values = {
-                name: found if name in target.lists else found[-1]
-                for name, found in parse_query(scope).items()
-            }
-            return msgspec.convert(values, route.request, strict=False)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise invalid_from(error) from error
+        if target.read_query is not None and scope["query_string"]:
+            return target.read_query(scope)
+        # MLflow's server takes the values of a GET without a query from its body.
+        return target.decode(await self._bodies.read(scope, receive) or b"{}")
 
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
-        message = await receive()
-        _refuse_gone(message)
-        body: bytes = message.get("body", b"")
-        if message.get("more_body", False):
-            parts, size = [body], len(body)
-            while True:
-                message = await receive()
-                _refuse_gone(message)
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > self._max_body:
-                    break
-                if not message.get("more_body", False):
-                    break
-            body = b"".join(parts)
-        if len(body) > self._max_body:
-            raise TooLarge(
-                f"The request body is larger than the limit of {self._max_body:,} bytes; "
-                "send it in several requests."
-            )
-        if body:
-            _require_json(scope)
-        return body
-
-    async def _fail(
-        self, sender: _Sender, status: int, answer: ErrorAnswer, scope: Scope, error: Exception
-    ) -> None:
+    async def _fail(self, sender: _Sender, error: Exception, request_id: str) -> int:
+        """Answer an error; returns the status."""
+        known = isinstance(error, RunyardError)
+        status, answer = render(error, request_id) if known else render_unexpected(request_id)  # type: ignore[arg-type]
+        if not known:
+            log.error("request failed: %s", type(error).__name__, exc_info=error, extra={"status": status})
+        elif status >= 500 and status != 501:
+            log.warning("%s", error, extra={"status": status})
         if sender.started:
             # The status line is out: cutting the connection is the only way left to say that it failed.
-            log.warning("response cut off: %s", error, extra={"request_id": answer.request_id})
-            raise error
-        if status >= 500 and isinstance(error, RunyardError):
-            log.warning("%s %s: %s", scope["method"], scope["path"], error)
-        await _send_json(sender, status, _encode(answer))
+            log.warning("response cut off", extra={"status": status})
+            raise ResponseCutOff from error
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        if isinstance(error, MethodNotAllowed):
+            headers = ((b"allow", ", ".join(sorted(error.allowed)).encode()),)
+        await _send_json(sender, status, _encode(answer), headers)
+        return status
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        if self._lifespan is None:
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": "lifespan.shutdown.complete"})
-            return
-        started = False
+        phase = "startup"
         try:
-            async with self._lifespan():
-                started = True
+            if self._lifespan is None:
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
+            else:
+                async with self._lifespan():
+                    await send({"type": "lifespan.startup.complete"})
+                    phase = "shutdown"
+                    await receive()
+        except RunyardError as error:
+            log.error("%s failed: %s", phase, error)  # noqa: TRY400 - it says what to do
+            await send({"type": f"lifespan.{phase}.failed", "message": error.message})
         except Exception as error:
-            log.exception("shutdown failed" if started else "start failed")
-            kind = "shutdown" if started else "startup"
-            await send({"type": f"lifespan.{kind}.failed", "message": str(error)})
+            log.exception("%s failed", phase)
+            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
         else:
             await send({"type": "lifespan.shutdown.complete"})
 
@@ -250,22 +240,14 @@ class _Sender:
         await self._send(message)
 
 
-async def _send_json(send: _Sender, status: int, body: bytes) -> None:
-    headers = [_JSON, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _send_json(
+    send: _Sender, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    sent = [_JSON, (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": sent})
     await send({"type": "http.response.body", "body": body})
 
 
-def _refuse_gone(message: Message) -> None:
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-
-
-def _require_json(scope: Scope) -> None:
-    """A browser can send other types to any address without asking; JSON needs our consent (CORS)."""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            if value.startswith(b"application/json"):
-                return
-            break
-    raise UnsupportedMediaType("Send the body as JSON with the header 'Content-Type: application/json'.")
+def _plain(path: str) -> str:
+    """The path without doubled slashes and without one at its end."""
+    return (_SLASHES.sub("/", path) if "//" in path else path).rstrip("/") or "/"

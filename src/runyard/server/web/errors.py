@@ -34,6 +34,8 @@ _MAP: dict[type[e.RunyardError], _Mapped] = {
     e.StorageFull: _Mapped(507, "RESOURCE_EXHAUSTED"),
 }
 
+_UNEXPECTED = _Mapped(500, "INTERNAL_ERROR")
+
 
 class ErrorAnswer(msgspec.Struct, omit_defaults=True):
     """What a failed request answers: MLflow's two fields, and two that help.
@@ -63,18 +65,20 @@ def render(error: e.RunyardError, request_id: str) -> tuple[int, ErrorAnswer]:
 def render_unexpected(request_id: str) -> tuple[int, ErrorAnswer]:
     """The answer to a fault of ours: no detail leaves the server."""
     message = f"The server failed on this request; its log has the cause under request id {request_id}."
-    return 500, ErrorAnswer("INTERNAL_ERROR", message, None, request_id)
+    return _UNEXPECTED.status, ErrorAnswer(_UNEXPECTED.code, message, None, request_id)
+
+
+def codes() -> list[tuple[int, str]]:
+    """Every status and `error_code` that an answer can have, by status."""
+    return sorted({(mapped.status, mapped.code) for mapped in _MAP.values()} | {_UNEXPECTED})
 
 
 _AT = re.compile(r" - at `\$?\.?(?P<path>.*)`$", re.DOTALL)
-_BOUND = re.compile(r"^Expected `(?P<type>[^`]*)` (?P<rule>.*)$", re.DOTALL)
 
 
-def invalid_from(error: Exception) -> e.RunyardError:
-    """Turn a decoder's complaint into an error that names the field."""
+def invalid_from(error: msgspec.ValidationError) -> e.InvalidArgument:
+    """Turn a decoder's complaint about a value into an error that names the field."""
     text = str(error)
-    if not isinstance(error, msgspec.ValidationError):
-        return e.MalformedRequest(f"The request body isn't valid JSON: {text}.")
     found = _AT.search(text)
     path = found["path"] if found else None
     reason = (text[: found.start()] if found else text).replace(" | null", "")

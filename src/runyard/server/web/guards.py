@@ -38,7 +38,8 @@ class LoopbackGuard:
                 host = value
             elif name in _FORWARDED:
                 raise PermissionDenied(
-                    "This server has no login and takes no requests through a proxy. Reach it directly on this machine."
+                    "This server has no login and takes no requests through a proxy. "
+                    "Reach it directly on this machine."
                 )
             elif name == b"sec-fetch-site" and value == b"cross-site":
                 raise PermissionDenied("This server has no login and takes no requests from other web sites.")
