@@ -9,7 +9,7 @@ from runyard.server.db.database import Database
 from runyard.server.db.dialects import Dialect
 from runyard.server.db.metadata import BigId, metadata
 from runyard.server.db.query import Query, in_list
-from runyard.server.db.writer import Bulk, Outcome
+from runyard.server.db.writer import Bulk
 
 __all__ = [
     "BigId",
@@ -17,7 +17,6 @@ __all__ = [
     "Connection",
     "Database",
     "Dialect",
-    "Outcome",
     "Query",
     "Row",
     "Transaction",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from runyard.server.db.compiled import Compiled
 from runyard.server.db.dialects import Dialect
-from runyard.server.db.query import Compiled, Query, compile_statement
+from runyard.server.db.query import Query, compile_statement
 
 Row = tuple[Any, ...]
 

@@ -9,7 +9,7 @@ from runyard.server.mlflow_api.wire import EMPTY, Answer, Empty, Int64, KeyValue
 from runyard.server.tracking.rules import MAX_RESULTS_EXPERIMENTS
 from runyard.server.tracking.service import Experiments
 from runyard.server.tracking.types import Tag
-from runyard.server.web import Call, Route
+from runyard.server.web import Call, Route, get, post
 
 DEFAULT_PAGE = 1000
 
@@ -91,54 +91,75 @@ class ExperimentEndpoints:
             Permission.EXPERIMENT_WRITE,
             Permission.EXPERIMENT_DELETE,
         )
-        at = "/mlflow/experiments"
-
-        def post(
-            path: str, handler: object, request: type, response: type, need: Permission, text: str
-        ) -> Route:
-            return Route(
-                method="POST",
-                path=f"{at}/{path}",
-                handler=handler,
-                permission=need,
-                summary=text,  # type: ignore[arg-type]
-                request=request,
-                source="body",
-                response=response,
-                tag="experiments",
-            )
-
-        def get(path: str, handler: object, request: type, response: type, text: str) -> Route:
-            return Route(
-                method="GET",
-                path=f"{at}/{path}",
-                handler=handler,
-                permission=read,
-                summary=text,  # type: ignore[arg-type]
-                request=request,
-                source="query",
-                response=response,
-                tag="experiments",
-            )
-
         return [
-            post("create", self.create, CreateExperiment, CreatedExperiment, write, "Create an experiment"),
-            get("get", self.get, ById, FoundExperiment, "Get an experiment"),
-            get("get-by-name", self.get_by_name, ByName, FoundExperiment, "Get an experiment by its name"),
-            post("update", self.update, UpdateExperiment, Empty, write, "Rename an experiment"),
-            post("delete", self.delete, ById, Empty, delete, "Move an experiment to the trash"),
-            post("restore", self.restore, ById, Empty, delete, "Bring an experiment back"),
-            post("set-experiment-tag", self.set_tag, SetTag, Empty, write, "Set a tag of an experiment"),
             post(
-                "delete-experiment-tag",
+                "/mlflow/experiments/create",
+                self.create,
+                CreateExperiment,
+                CreatedExperiment,
+                write,
+                "Create an experiment",
+            ),
+            get("/mlflow/experiments/get", self.get, ById, FoundExperiment, read, "Get an experiment"),
+            get(
+                "/mlflow/experiments/get-by-name",
+                self.get_by_name,
+                ByName,
+                FoundExperiment,
+                read,
+                "Get an experiment by its name",
+            ),
+            post(
+                "/mlflow/experiments/update",
+                self.update,
+                UpdateExperiment,
+                Empty,
+                write,
+                "Rename an experiment",
+            ),
+            post(
+                "/mlflow/experiments/delete",
+                self.delete,
+                ById,
+                Empty,
+                delete,
+                "Move an experiment to the trash",
+            ),
+            post(
+                "/mlflow/experiments/restore", self.restore, ById, Empty, delete, "Bring an experiment back"
+            ),
+            post(
+                "/mlflow/experiments/set-experiment-tag",
+                self.set_tag,
+                SetTag,
+                Empty,
+                write,
+                "Set a tag of an experiment",
+            ),
+            post(
+                "/mlflow/experiments/delete-experiment-tag",
                 self.delete_tag,
                 SetTag,
                 Empty,
                 write,
                 "Delete a tag of an experiment",
             ),
-            post("search", self.search, SearchExperiments, FoundExperiments, read, "Search experiments"),
-            get("search", self.search, SearchExperiments, FoundExperiments, "Search experiments"),
+            post(
+                "/mlflow/experiments/search",
+                self.search,
+                SearchExperiments,
+                FoundExperiments,
+                read,
+                "Search experiments",
+            ),
+            get(
+                "/mlflow/experiments/search",
+                self.search,
+                SearchExperiments,
+                FoundExperiments,
+                read,
+                "Search experiments",
+            ),
         ]
 
     async def create(self, call: Call) -> CreatedExperiment:

@@ -9,7 +9,7 @@ from runyard.server.mlflow_api.wire import EMPTY, Empty, Int64, KeyValue, Reques
 from runyard.server.tracking import rules
 from runyard.server.tracking.service import RunLog
 from runyard.server.tracking.types import MetricOrigin, MetricPoints, RunBatch, Tag
-from runyard.server.web import Call, Route
+from runyard.server.web import Call, Route, post
 
 
 class LogMetric(Request, gc=False):
@@ -71,26 +71,34 @@ class LoggingEndpoints:
 
     def routes(self) -> list[Route]:
         """The table of these endpoints."""
-
-        def post(path: str, handler: object, request: type, text: str) -> Route:
-            return Route(
-                method="POST",
-                path=f"/mlflow/runs/{path}",
-                handler=handler,
-                permission=Permission.RUN_WRITE,  # type: ignore[arg-type]
-                summary=text,
-                request=request,
-                source="body",
-                response=Empty,
-                tag="runs",
-            )
-
+        write = Permission.RUN_WRITE
         return [
-            post("log-metric", self.log_metric, LogMetric, "Log one point of a metric"),
-            post("log-batch", self.log_batch, LogBatch, "Log metrics, params and tags"),
-            post("log-parameter", self.log_parameter, LogParam, "Log a parameter"),
-            post("set-tag", self.set_tag, LogParam, "Set a tag of a run"),
-            post("log-model", self.log_model, LogModel, "Note a model in the run's tag of logged models"),
+            post(
+                "/mlflow/runs/log-metric",
+                self.log_metric,
+                LogMetric,
+                Empty,
+                write,
+                "Log one point of a metric",
+            ),
+            post(
+                "/mlflow/runs/log-batch",
+                self.log_batch,
+                LogBatch,
+                Empty,
+                write,
+                "Log metrics, params and tags",
+            ),
+            post("/mlflow/runs/log-parameter", self.log_parameter, LogParam, Empty, write, "Log a parameter"),
+            post("/mlflow/runs/set-tag", self.set_tag, LogParam, Empty, write, "Set a tag of a run"),
+            post(
+                "/mlflow/runs/log-model",
+                self.log_model,
+                LogModel,
+                Empty,
+                write,
+                "Note a model in the run's tag of logged models",
+            ),
         ]
 
     async def log_metric(self, call: Call) -> Empty:

@@ -16,7 +16,7 @@ from runyard.server.mlflow_api import wire
 from runyard.server.mlflow_api.wire import Answer, Int64, Request, WireMetric
 from runyard.server.tracking.service import MetricHistory
 from runyard.server.tracking.types import MetricValue
-from runyard.server.web import Call, Route
+from runyard.server.web import Call, Route, get
 
 # Points that are put into one answer at once; a longer one is sent in pieces of this size.
 PIECE = 25_000
@@ -66,28 +66,23 @@ class MetricEndpoints:
 
     def routes(self) -> list[Route]:
         """The table of these endpoints."""
+        read = Permission.RUN_READ
         return [
-            Route(
-                method="GET",
-                path="/mlflow/metrics/get-history",
-                handler=self.get_history,
-                permission=Permission.RUN_READ,
-                summary="Get the points of a metric",
-                request=GetHistory,
-                source="query",
-                response=History,
-                tag="metrics",
+            get(
+                "/mlflow/metrics/get-history",
+                self.get_history,
+                GetHistory,
+                History,
+                read,
+                "Get a metric's points",
             ),
-            Route(
-                method="GET",
-                path="/mlflow/metrics/get-history-bulk",
-                handler=self.get_history_bulk,
-                permission=Permission.RUN_READ,
-                summary="Get the points of a metric of several runs",
-                request=GetHistoryBulk,
-                source="query",
-                response=HistoryBulk,
-                tag="metrics",
+            get(
+                "/mlflow/metrics/get-history-bulk",
+                self.get_history_bulk,
+                GetHistoryBulk,
+                HistoryBulk,
+                read,
+                "Get a metric's points in several runs",
             ),
         ]
 

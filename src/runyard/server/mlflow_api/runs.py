@@ -17,7 +17,7 @@ from runyard.server.mlflow_api.wire import (
 )
 from runyard.server.tracking.rules import MAX_RESULTS_RUNS
 from runyard.server.tracking.service import Runs, RunSearch
-from runyard.server.web import Call, Route
+from runyard.server.web import Call, Route, get, post
 
 DEFAULT_PAGE = 1000
 
@@ -96,41 +96,46 @@ class RunEndpoints:
     def routes(self) -> list[Route]:
         """The table of these endpoints."""
 
-        def post(
-            path: str, handler: object, request: type, response: type, need: Permission, text: str
-        ) -> Route:
-            return Route(
-                method="POST",
-                path=f"/mlflow/runs/{path}",
-                handler=handler,
-                permission=need,
-                summary=text,  # type: ignore[arg-type]
-                request=request,
-                source="body",
-                response=response,
-                tag="runs",
-            )
-
         return [
-            post("create", self.create, CreateRun, FoundRun, Permission.RUN_WRITE, "Create a run"),
-            post("update", self.update, UpdateRun, UpdatedRun, Permission.RUN_WRITE, "Change a run"),
-            post("delete", self.delete, ByRunId, Empty, Permission.RUN_DELETE, "Move a run to the trash"),
-            post("restore", self.restore, ByRunId, Empty, Permission.RUN_DELETE, "Bring a run back"),
             post(
-                "delete-tag", self.delete_tag, DeleteTag, Empty, Permission.RUN_WRITE, "Delete a tag of a run"
+                "/mlflow/runs/create", self.create, CreateRun, FoundRun, Permission.RUN_WRITE, "Create a run"
             ),
-            post("search", self.search, SearchRuns, FoundRuns, Permission.RUN_READ, "Search runs"),
-            Route(
-                method="GET",
-                path="/mlflow/runs/get",
-                handler=self.get,
-                permission=Permission.RUN_READ,
-                summary="Get a run",
-                request=ByRunId,
-                source="query",
-                response=FoundRun,
-                tag="runs",
+            post(
+                "/mlflow/runs/update",
+                self.update,
+                UpdateRun,
+                UpdatedRun,
+                Permission.RUN_WRITE,
+                "Change a run",
             ),
+            post(
+                "/mlflow/runs/delete",
+                self.delete,
+                ByRunId,
+                Empty,
+                Permission.RUN_DELETE,
+                "Move a run to the trash",
+            ),
+            post(
+                "/mlflow/runs/restore",
+                self.restore,
+                ByRunId,
+                Empty,
+                Permission.RUN_DELETE,
+                "Bring a run back",
+            ),
+            post(
+                "/mlflow/runs/delete-tag",
+                self.delete_tag,
+                DeleteTag,
+                Empty,
+                Permission.RUN_WRITE,
+                "Delete a tag of a run",
+            ),
+            post(
+                "/mlflow/runs/search", self.search, SearchRuns, FoundRuns, Permission.RUN_READ, "Search runs"
+            ),
+            get("/mlflow/runs/get", self.get, ByRunId, FoundRun, Permission.RUN_READ, "Get a run"),
         ]
 
     async def create(self, call: Call) -> FoundRun:

@@ -60,7 +60,7 @@ class Tag(Value):
 Param = Tag
 
 
-class Experiment(Value, frozen=True):
+class Experiment(Value, frozen=True, gc=False):
     """An experiment. Times are milliseconds since the epoch."""
 
     id: int
@@ -72,7 +72,7 @@ class Experiment(Value, frozen=True):
     tags: list[Tag]
 
 
-class RunInfo(Value, frozen=True):
+class RunInfo(Value, frozen=True, gc=False):
     """What a run is. Times are milliseconds since the epoch.
 
     Attributes:
@@ -92,7 +92,7 @@ class RunInfo(Value, frozen=True):
     artifact_uri: str
 
 
-class MetricValue(Value, frozen=True):
+class MetricValue(Value, frozen=True, gc=False):
     """One point of a metric, or a series' last point. `value` may be NaN or infinite."""
 
     key: str
@@ -101,7 +101,7 @@ class MetricValue(Value, frozen=True):
     step: int
 
 
-class DatasetInput(Value, frozen=True):
+class DatasetInput(Value, frozen=True, gc=False):
     """A dataset that a run read, with the tags of this use."""
 
     name: str
@@ -113,14 +113,14 @@ class DatasetInput(Value, frozen=True):
     tags: list[Tag]
 
 
-class ModelOutput(Value, frozen=True):
+class ModelOutput(Value, frozen=True, gc=False):
     """A logged model that a run put out, at a step."""
 
     model_id: str
     step: int
 
 
-class Run(Value, frozen=True):
+class Run(Value, frozen=True, gc=False):
     """A run with all that is logged to it, each list in the order of its keys."""
 
     info: RunInfo
@@ -139,7 +139,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next_token: str | None
 
 
-class MetricPoints(Value, frozen=True):
+class MetricPoints(Value, frozen=True, gc=False):
     """Points of one run's metrics as columns: five lists of the same length.
 
     Attributes:
@@ -154,7 +154,7 @@ class MetricPoints(Value, frozen=True):
     origins: dict[int, MetricOrigin] | None = None
 
 
-class MetricOrigin(Value, frozen=True):
+class MetricOrigin(Value, frozen=True, gc=False):
     """What a metric's point measures: a logged model, maybe on a dataset."""
 
     model_id: str
@@ -162,7 +162,7 @@ class MetricOrigin(Value, frozen=True):
     dataset_digest: str
 
 
-class RunBatch(Value, frozen=True):
+class RunBatch(Value, frozen=True, gc=False):
     """What one request logs to one run."""
 
     run: str
@@ -171,18 +171,18 @@ class RunBatch(Value, frozen=True):
     tags: list[Tag]
 
 
-class NewRun(Value, frozen=True):
-    """A run to be created; `name` is None when the server shall choose one."""
+class NewRun(Value, frozen=True, gc=False):
+    """A run to be created."""
 
     uuid: str
     experiment_id: int
-    name: str | None
+    name: str
     user_id: str
     start_time: int
     tags: list[Tag]
 
 
-class DatasetSummary(Value, frozen=True):
+class DatasetSummary(Value, frozen=True, gc=False):
     """A dataset that runs of an experiment read; `context` is empty where the runs named none."""
 
     experiment_id: int
@@ -199,7 +199,7 @@ class ModelStatus(IntEnum):
     FAILED = 3
 
 
-class ModelPoint(Value, frozen=True):
+class ModelPoint(Value, frozen=True, gc=False):
     """A point that measures a logged model; the dataset's fields are empty where it names none."""
 
     key: str
@@ -211,7 +211,7 @@ class ModelPoint(Value, frozen=True):
     dataset_digest: str
 
 
-class LoggedModel(Value, frozen=True):
+class LoggedModel(Value, frozen=True, gc=False):
     """A logged model with all that is logged to it. Times are milliseconds since the epoch.
 
     Attributes:
@@ -238,7 +238,7 @@ class LoggedModel(Value, frozen=True):
     points: list[ModelPoint]
 
 
-class NewModel(Value, frozen=True):
+class NewModel(Value, frozen=True, gc=False):
     """A logged model to be created."""
 
     uuid: str
@@ -248,3 +248,25 @@ class NewModel(Value, frozen=True):
     source_run: str
     params: list[Param]
     tags: list[Tag]
+
+
+class DatasetKey(Value, frozen=True, gc=False):
+    """A dataset as searches name it; an empty digest means any."""
+
+    name: str
+    digest: str
+
+
+class ModelOrder(Value, frozen=True, gc=False):
+    """A term by which logged models are ordered, as it was sent.
+
+    Attributes:
+        field: an attribute, or `metrics.` and a key.
+        ascending: the direction.
+        dataset_name, dataset_digest: count only a metric's points on this dataset; empty means any.
+    """
+
+    field: str
+    ascending: bool
+    dataset_name: str
+    dataset_digest: str

@@ -93,6 +93,55 @@ class Route:
     alias: bool = False
 
 
+def post(
+    path: str,
+    handler: Handler,
+    request: type[msgspec.Struct],
+    response: Any,
+    permission: Enum,
+    summary: str,
+) -> Route:
+    """A route that takes a JSON body."""
+    return Route(
+        method="POST",
+        path=path,
+        handler=handler,
+        permission=permission,
+        summary=summary,
+        request=request,
+        source="body",
+        response=response,
+        tag=_noun(path),
+    )
+
+
+def get(
+    path: str,
+    handler: Handler,
+    request: type[msgspec.Struct],
+    response: Any,
+    permission: Enum,
+    summary: str,
+) -> Route:
+    """A GET route that takes its request from the query string."""
+    return Route(
+        method="GET",
+        path=path,
+        handler=handler,
+        permission=permission,
+        summary=summary,
+        request=request,
+        source="query",
+        response=response,
+        tag=_noun(path),
+    )
+
+
+def _noun(path: str) -> str:
+    """What a path is about: `runs` in `/mlflow/runs/get`."""
+    return path.split("/")[2]
+
+
 @dataclass(frozen=True, slots=True)
 class Twin:
     """Further addresses of one route: MLflow's `/ajax-api` beside `/api`, version 3.0 beside 2.0."""
@@ -112,7 +161,7 @@ class Twin:
                 source=route.source,
                 response=route.response,
                 tag=route.tag,
-                alias=i > 0,
+                alias=route.alias or i > 0,
             )
             for i, prefix in enumerate(self.prefixes)
         ]

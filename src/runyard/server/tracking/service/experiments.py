@@ -242,7 +242,7 @@ class _Names(dict[str, str]):
     def __missing__(self, name: str) -> str:
         return name
 
-    def get(self, name: str, default: object = None) -> str:  # type: ignore[override]
+    def get(self, name: str, default: object = None) -> str:
         del default
         return name
 

@@ -54,7 +54,7 @@ _update = Query(
 )
 
 
-def _upsert_tag(d: Dialect) -> object:
+def _upsert_tag(d: Dialect) -> Any:
     insert = d.insert(t).values(
         experiment_id=bindparam("experiment_id"), key=bindparam("key"), value=bindparam("value")
     )

@@ -40,7 +40,7 @@ class Keys:
         known = {name: self._ids[name] for name in names if name in self._ids}
         missing = [name for name in names if name not in known]
         if missing:
-            found = dict(connection.rows(_by_names, names=missing))
+            found: dict[str, int] = dict(connection.rows(_by_names, names=missing))
             self._publish(found)
             known.update(found)
         return known
