@@ -14,7 +14,9 @@ from runyard.server import settings as settings_module
 from runyard.server.auth import LOCAL, Permission, Principal, require
 from runyard.server.db.database import Database, open_dialect
 from runyard.server.db.migrate import upgrade
+from runyard.server.mlflow_api.datasets import DatasetEndpoints
 from runyard.server.mlflow_api.experiments import ExperimentEndpoints
+from runyard.server.mlflow_api.logged_models import LoggedModelEndpoints
 from runyard.server.mlflow_api.logging import LoggingEndpoints
 from runyard.server.mlflow_api.metrics import MetricEndpoints
 from runyard.server.mlflow_api.routes import MlflowApi
@@ -22,7 +24,15 @@ from runyard.server.mlflow_api.runs import RunEndpoints
 from runyard.server.mlflow_api.server_info import ServerInfoEndpoints
 from runyard.server.operations import Limits, OperationEndpoints
 from runyard.server.settings import Settings
-from runyard.server.tracking.service import Experiments, MetricHistory, RunLog, Runs, RunSearch
+from runyard.server.tracking.service import (
+    Experiments,
+    LoggedModels,
+    MetricHistory,
+    RunInputs,
+    RunLog,
+    Runs,
+    RunSearch,
+)
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.web import Application, Route
 from runyard.server.web.guards import LoopbackGuard
@@ -42,6 +52,8 @@ def build(settings: Settings) -> Application:
     search = RunSearch(database, keys)
 
     history = MetricHistory(database, keys)
+    inputs = RunInputs(database)
+    models = LoggedModels(database, keys)
 
     mlflow_api = MlflowApi(
         [
@@ -49,6 +61,8 @@ def build(settings: Settings) -> Application:
             RunEndpoints(runs, search),
             LoggingEndpoints(log),
             MetricEndpoints(history),
+            DatasetEndpoints(inputs),
+            LoggedModelEndpoints(models),
             ServerInfoEndpoints(multipart_uploads=True),
         ]
     )

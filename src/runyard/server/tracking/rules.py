@@ -206,7 +206,8 @@ def check_model_name(name: str) -> None:
     check_text(name, MAX_MODEL_NAME, "name")
     if any(c in _NOT_IN_MODEL_NAMES for c in name):
         raise InvalidArgument(
-            f"Invalid model name ({cut(name)!r}) provided. It must not contain any of {' '.join(_NOT_IN_MODEL_NAMES)}",
+            f"Invalid model name ({cut(name)!r}) provided. It must not contain any of "
+            f"{' '.join(_NOT_IN_MODEL_NAMES)}",
             field="name",
         )
 

@@ -1,9 +1,11 @@
 """Use cases of experiments and runs, one module per noun."""
 
+from runyard.server.tracking.service.datasets import RunInputs
 from runyard.server.tracking.service.experiments import Experiments
 from runyard.server.tracking.service.history import MetricHistory
 from runyard.server.tracking.service.logging import RunLog
+from runyard.server.tracking.service.models import LoggedModels
 from runyard.server.tracking.service.runs import Runs
 from runyard.server.tracking.service.search import RunSearch
 
-__all__ = ["Experiments", "MetricHistory", "RunLog", "RunSearch", "Runs"]
+__all__ = ["Experiments", "LoggedModels", "MetricHistory", "RunInputs", "RunLog", "RunSearch", "Runs"]

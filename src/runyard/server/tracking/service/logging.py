@@ -16,8 +16,9 @@ from runyard.server.kernel.errors import InvalidArgument, RunyardError
 from runyard.server.metrics import engine
 from runyard.server.metrics.types import PointBatch
 from runyard.server.tracking import rules
+from runyard.server.tracking.service.models import missing as missing_model
 from runyard.server.tracking.service.runs import NAME_TAG, missing_run, must_be_active, refuse_deleted
-from runyard.server.tracking.store import attributes, runs, summaries
+from runyard.server.tracking.store import attributes, models, runs, summaries
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import MetricPoints, RunBatch, Tag
 
@@ -42,6 +43,8 @@ class RunLog:
         del principal
         if batch.points is not None:
             _check_keys(batch.points.keys, "metrics[{}].key")
+            for at, origin in (batch.points.origins or {}).items():
+                rules.check_origin(origin, f"metrics[{at}]")
         for i, param in enumerate(batch.params):
             rules.check_key(param.key, f"params[{i}].key")
             rules.check_param_value(param.value, f"params[{i}].value")
@@ -55,6 +58,8 @@ class RunLog:
         """Log points of one key to one active run."""
         del principal
         rules.check_key(points.keys[0], field)
+        for origin in (points.origins or {}).values():
+            rules.check_origin(origin, "")
         await self._database.write_bulk(self._bulk, RunBatch(run, points, [], []))
 
     async def log_param(self, principal: Principal, run: str, param: Tag) -> None:
@@ -118,7 +123,7 @@ class _Logging:
             engine.append(tx, group.batches)
             group.summaries.sort(key=_series_of)
             summaries.merge(tx, group.summaries)
-        attributes.set_model_metrics(tx, group.model_metrics)
+        models.set_points(tx, group.model_points)
         return outcomes
 
 
@@ -133,13 +138,15 @@ class _Group:
         self._tx = tx
         self._runs = runs.find_ids(tx, list({item.run for item in items}))
         self._ids = keys.intern(tx, _names(items))
+        measured = _models(items)
+        self._models = models.find_homes(tx, measured) if measured else {}
         self._new_params: dict[tuple[int, int], str] = {}
         self.params: list[Row] = []
         self.tags: list[Row] = []
         self.names: dict[int, str] = {}
         self.batches: list[PointBatch] = []
         self.summaries: list[Row] = []
-        self.model_metrics: list[attributes.ModelMetric] = []
+        self.model_points: list[models.PointRow] = []
 
     def add(self, item: RunBatch) -> RunyardError | None:
         """Take one request's rows; returns why it is refused, if it is."""
@@ -147,7 +154,9 @@ class _Group:
         if found is None:
             return missing_run(item.run)
         run_id, experiment_id, lifecycle = found
-        refusal = refuse_deleted(item.run, lifecycle)
+        refusal: RunyardError | None = refuse_deleted(item.run, lifecycle)
+        if refusal is None and item.points is not None and item.points.origins:
+            refusal = self._refuse_unknown_model(item.points)
         if refusal is not None:
             return refusal
         if item.params:
@@ -159,7 +168,14 @@ class _Group:
             if tag.key == NAME_TAG:
                 self.names[run_id] = tag.value
         if item.points is not None:
-            self._add_points(run_id, experiment_id, item.run, item.points)
+            self._add_points(run_id, experiment_id, item.points)
+        return None
+
+    def _refuse_unknown_model(self, points: MetricPoints) -> RunyardError | None:
+        for at, origin in (points.origins or {}).items():
+            if origin.model_id not in self._models:
+                field = "model_id" if len(points.keys) == 1 else f"metrics[{at}].model_id"
+                return missing_model(origin.model_id, field)
         return None
 
     def _add_params(self, run_id: int, experiment_id: int, item: RunBatch) -> RunyardError | None:
@@ -181,7 +197,7 @@ class _Group:
         self._new_params.update({(row[0], row[1]): row[3] for row in rows})
         return None
 
-    def _add_points(self, run_id: int, experiment_id: int, run: str, points: MetricPoints) -> None:
+    def _add_points(self, run_id: int, experiment_id: int, points: MetricPoints) -> None:
         if len(points.keys) == 1:
             keys, index = [self._ids[points.keys[0]]], None
         else:
@@ -193,17 +209,32 @@ class _Group:
         for series, summary in engine.summarize(batch):
             self.summaries.append(summaries.merge_row(experiment_id, series, summary))
         for at, origin in (points.origins or {}).items():
-            self.model_metrics.append(
-                attributes.ModelMetric(
-                    experiment_id,
-                    run,
-                    origin,
-                    points.keys[at],
-                    points.values[at],
+            model, value = self._models[origin.model_id], points.values[at]
+            is_nan = value != value  # noqa: PLR0124 - NaN's test
+            self.model_points.append(
+                models.PointRow(
+                    model.id,
+                    self._ids[points.keys[at]],
                     points.timestamps[at],
                     points.steps[at],
+                    run_id,
+                    origin.dataset_name,
+                    origin.dataset_digest,
+                    model.experiment_id,
+                    int(is_nan),
+                    0.0 if is_nan else value,
                 )
             )
+
+
+def _models(items: Sequence[RunBatch]) -> set[str]:
+    """The logged models that points measure."""
+    return {
+        origin.model_id
+        for item in items
+        if item.points is not None and item.points.origins
+        for origin in item.points.origins.values()
+    }
 
 
 def _names(items: Sequence[RunBatch]) -> set[str]:

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
+from zlib import crc32
 
 from runyard.server.auth import Principal
 from runyard.server.db import Connection, Database, Row, Transaction
+from runyard.server.db.sorting import pack, unpack
 from runyard.server.kernel import clock, ids
 from runyard.server.kernel.errors import InvalidArgument, NotFound
+from runyard.server.kernel.paging import decode_token, encode_token
+from runyard.server.kernel.search import MAX_ORDER_TERMS, Entity, Field, order_term, parse_filter
 from runyard.server.tracking import names, rules
 from runyard.server.tracking.service.experiments import must_be_active
 from runyard.server.tracking.store import models as store
 from runyard.server.tracking.store.keys import Keys
-from runyard.server.tracking.types import Lifecycle, LoggedModel, ModelStatus, NewModel, Param, Tag
+from runyard.server.tracking.store.model_search import (
+    MODELS,
+    ModelQuery,
+    ModelTerm,
+    check_position,
+    find,
+    keys_of,
+)
+from runyard.server.tracking.types import (
+    DatasetKey,
+    Lifecycle,
+    LoggedModel,
+    ModelOrder,
+    ModelStatus,
+    NewModel,
+    Page,
+    Param,
+    Tag,
+)
 
 
 class LoggedModels:
@@ -85,16 +108,9 @@ class LoggedModels:
 
     async def finalize(self, principal: Principal, model_id: str, status: ModelStatus) -> LoggedModel:
         """Set a model's status; returns the model."""
-        del principal
         now = clock.now_ms()
-
-        def mutate(tx: Transaction) -> LoggedModel:
-            found = must_find(tx, model_id)
-            store.set_status(tx, found.id, status, now)
-            changed = found._replace(status=int(status), last_update_time=now)
-            return store.load(tx, self._keys, [changed])[0]
-
-        return await self._database.write(mutate)
+        await self._change(principal, model_id, lambda tx, found: store.set_status(tx, found.id, status, now))
+        return await self.get(principal, model_id, allow_deleted=True)
 
     async def delete(self, principal: Principal, model_id: str) -> None:
         """Move a model to the trash; one that is there stays there."""
@@ -137,22 +153,92 @@ class LoggedModels:
         rules.unique_params([(p.key, p.value) for p in params])
 
         def change(tx: Transaction, found: store.ModelRow) -> None:
-            key_ids = self._keys.intern(tx, {param.key for param in params})
-            stored = store.params_of(tx, found.id, list(key_ids.values()))
+            known = self._keys.find(tx, {param.key for param in params})
+            stored = store.params_of(tx, found.id, list(known.values()))
+            before = {key: stored[key_id] for key, key_id in known.items() if key_id in stored}
             for param in params:
-                before = stored.get(key_ids[param.key], param.value)
-                if before != param.value:
-                    raise _changed(model_id, param, before)
-            new = [param for param in params if key_ids[param.key] not in stored]
+                if before.get(param.key, param.value) != param.value:
+                    raise _changed(model_id, param, before[param.key])
+            new = [param for param in params if param.key not in before]
+            key_ids = self._keys.intern(tx, {param.key for param in new})
             store.insert_params(tx, _rows(found, new, key_ids))
 
         await self._change(principal, model_id, change)
+
+    async def search(
+        self,
+        principal: Principal,
+        *,
+        experiment_ids: Sequence[int],
+        filter_text: str,
+        datasets: Sequence[DatasetKey],
+        order_by: Sequence[ModelOrder],
+        limit: int,
+        token: str | None,
+    ) -> Page[LoggedModel]:
+        """A page of whole models that aren't deleted.
+
+        Args:
+            principal: who asks.
+            experiment_ids: where to look; those that don't exist are passed over.
+            filter_text: a filter in the search language; empty for all.
+            datasets: where metrics count in the filter; see `ModelQuery`.
+            order_by: terms; models that compare equal come newest first.
+            limit: the page's size.
+            token: where the page starts; it belongs to one search.
+        """
+        del principal
+        for name, count in (("datasets", len(datasets)), ("experiment_ids", len(experiment_ids))):
+            rules.check_count(count, name)
+        tree = parse_filter(filter_text, MODELS, field="filter") if filter_text.strip() else None
+        query = ModelQuery(tuple(experiment_ids), tree, tuple(datasets), _order(order_by))
+        kind = f"models {crc32(repr(query).encode()):x}"
+        position = None if token is None else _position(query, decode_token(kind, token))
+
+        def read(connection: Connection) -> Page[LoggedModel]:
+            key_ids = self._keys.find(connection, keys_of(query))
+            rows = find(connection, query, key_ids, position, limit + 1)
+            found = store.load_by_id(connection, self._keys, [row[-1] for row in rows[:limit]])
+            more = len(rows) > limit
+            return Page(found, encode_token(kind, pack(rows[limit - 1])) if more else None)
+
+        return await self._database.read(read)
 
     async def _change(
         self, principal: Principal, model_id: str, change: Callable[[Transaction, store.ModelRow], None]
     ) -> None:
         del principal
         await self._database.write(lambda tx: change(tx, must_find(tx, model_id)))
+
+
+def _order(sent: Sequence[ModelOrder]) -> tuple[ModelTerm, ...]:
+    """The terms of an order; repeated ones order nothing and are left out."""
+    if len(sent) > MAX_ORDER_TERMS:
+        raise InvalidArgument(
+            f"order_by has {len(sent):,} terms; the limit is {MAX_ORDER_TERMS}.", field="order_by"
+        )
+    found: dict[tuple[Field, DatasetKey], ModelTerm] = {}
+    for i, term in enumerate(sent):
+        field = order_term(
+            term.field, MODELS, ascending=term.ascending, field=f"order_by[{i}].field_name"
+        ).field
+        dataset = DatasetKey(term.dataset_name, term.dataset_digest)
+        if field.entity is not Entity.METRIC and dataset != DatasetKey("", ""):
+            raise InvalidArgument(
+                f"Only a metric is measured on a dataset; '{rules.cut(term.field)}' is none.",
+                field=f"order_by[{i}].dataset_name",
+            )
+        found.setdefault((field, dataset), ModelTerm(field, term.ascending, dataset))
+    return tuple(found.values())
+
+
+def _position(query: ModelQuery, packed: Sequence[Any]) -> list[Any]:
+    position = unpack(packed, len(packed))
+    if not check_position(query, position):
+        raise InvalidArgument(
+            "Invalid page_token: it belongs to another search. Start again without it.", field="page_token"
+        )
+    return position
 
 
 def must_find(connection: Connection, model_id: str) -> store.ModelRow:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 
 from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
 from runyard.server.tracking import tables as t
-from runyard.server.tracking.types import MetricOrigin
 
 _p, _t = t.run_param, t.run_tag
 
@@ -69,48 +68,3 @@ def tag_of(connection: Connection, run_id: int, key_id: int) -> str | None:
     """A tag's value, or None."""
     found: str | None = connection.value(_tag_of, run_id=run_id, key_id=key_id)
     return found
-
-
-class ModelMetric(NamedTuple):
-    """A point that measures a logged model."""
-
-    experiment_id: int
-    run: str
-    origin: MetricOrigin
-    key: str
-    value: float
-    timestamp: int
-    step: int
-
-
-_lm, _mm = t.logged_model, t.logged_model_metric
-_models_of = Query(select(_lm.c.uuid, _lm.c.id).where(in_list(_lm.c.uuid, "uuids")))
-_insert_model_metric = Query(
-    lambda d: d.insert(_mm).values({c.name: bindparam(c.name) for c in _mm.c}).on_conflict_do_nothing()
-)
-
-
-def set_model_metrics(tx: Transaction, metrics: Sequence[ModelMetric]) -> None:
-    """Link points to logged models; those that name an unknown model stay the run's alone."""
-    if not metrics:
-        return
-    models = dict(tx.rows(_models_of, uuids=list({m.origin.model_id for m in metrics})))
-    tx.execute_many(
-        _insert_model_metric,
-        [
-            {
-                "model_id": models[m.origin.model_id],
-                "key": m.key,
-                "run_uuid": m.run,
-                "dataset_name": m.origin.dataset_name,
-                "dataset_digest": m.origin.dataset_digest,
-                "timestamp": m.timestamp,
-                "step": m.step,
-                "experiment_id": m.experiment_id,
-                "is_nan": int(m.value != m.value),
-                "value": 0.0 if m.value != m.value else m.value,
-            }
-            for m in metrics
-            if m.origin.model_id in models
-        ],
-    )

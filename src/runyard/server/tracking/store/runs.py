@@ -82,7 +82,7 @@ _datasets = Query(
     )
     .select_from(_rd.join(_d, _d.c.id == _rd.c.dataset_id))
     .where(in_list(_rd.c.run_id, "ids"))
-    .order_by(_rd.c.run_id, _d.c.id)
+    .order_by(_rd.c.run_id, _d.c.id, _rd.c.context)
 )
 _rm = t.run_model.c
 _models = Query(
