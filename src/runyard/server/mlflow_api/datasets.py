@@ -9,7 +9,7 @@ from runyard.server.mlflow_api import wire
 from runyard.server.mlflow_api.wire import EMPTY, Answer, Empty, Int64, KeyValue, Request
 from runyard.server.tracking.service import RunInputs
 from runyard.server.tracking.types import DatasetInput, DatasetSummary, ModelOutput
-from runyard.server.web import Call, Route
+from runyard.server.web import Call, Route, post
 
 
 class SentDataset(Request):
@@ -81,39 +81,31 @@ class DatasetEndpoints:
 
     def routes(self) -> list[Route]:
         """The table of these endpoints."""
-        search = Route(
-            method="POST",
-            path="/mlflow/experiments/search-datasets",
-            handler=self.search,
-            permission=Permission.RUN_READ,
-            summary="List the datasets that an experiment's runs read",
-            request=SearchDatasets,
-            source="body",
-            response=FoundDatasets,
-            tag="experiments",
+        read, write = Permission.RUN_READ, Permission.RUN_WRITE
+        search = post(
+            "/mlflow/experiments/search-datasets",
+            self.search,
+            SearchDatasets,
+            FoundDatasets,
+            read,
+            "List the datasets that an experiment's runs read",
         )
         return [
-            Route(
-                method="POST",
-                path="/mlflow/runs/log-inputs",
-                handler=self.log_inputs,
-                permission=Permission.RUN_WRITE,
-                summary="Note datasets and models that a run read",
-                request=LogInputs,
-                source="body",
-                response=Empty,
-                tag="runs",
+            post(
+                "/mlflow/runs/log-inputs",
+                self.log_inputs,
+                LogInputs,
+                Empty,
+                write,
+                "Note datasets and models that a run read",
             ),
-            Route(
-                method="POST",
-                path="/mlflow/runs/outputs",
-                handler=self.log_outputs,
-                permission=Permission.RUN_WRITE,
-                summary="Note models that a run put out",
-                request=LogOutputs,
-                source="body",
-                response=Empty,
-                tag="runs",
+            post(
+                "/mlflow/runs/outputs",
+                self.log_outputs,
+                LogOutputs,
+                Empty,
+                write,
+                "Note models that a run put out",
             ),
             search,
             # MLflow's protocol spells it without the slash: `/api/2.0mlflow/experiments/search-datasets`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runyard.server.auth import Permission
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.mlflow_api import wire
@@ -16,7 +18,7 @@ from runyard.server.tracking.types import (
     ModelStatus,
     Tag,
 )
-from runyard.server.web import Call, Route
+from runyard.server.web import Call, Handler, Route, get, post
 
 DEFAULT_PAGE = 50
 
@@ -149,47 +151,17 @@ class LoggedModelEndpoints:
 
     def routes(self) -> list[Route]:
         """The table of these endpoints."""
-        read, write, delete = Permission.MODEL_READ, Permission.MODEL_WRITE, Permission.MODEL_DELETE
-        one = "/{model_id}"
-
-        def route(
-            method: str,
-            path: str,
-            handler: object,
-            request: type | None,
-            response: type,
-            need: Permission,
-            text: str,
-        ) -> Route:
-            return Route(
-                method=method,
-                path=f"/mlflow/logged-models{path}",
-                handler=handler,  # type: ignore[arg-type]
-                permission=need,
-                summary=text,
-                request=request,
-                source="none" if request is None else "query" if method == "GET" else "body",
-                response=response,
-                tag="logged models",
-            )
-
+        read, write = Permission.MODEL_READ, Permission.MODEL_WRITE
+        every, one = "/mlflow/logged-models", "/mlflow/logged-models/{model_id}"
         return [
-            route("POST", "", self.create, CreateModel, FoundModel, write, "Create a logged model"),
-            route("POST", "/search", self.search, SearchModels, FoundModels, read, "Search logged models"),
-            route("GET", one, self.get, GetModel, FoundModel, read, "Get a logged model"),
-            route("PATCH", one, self.finalize, FinalizeModel, FoundModel, write, "Set the model's status"),
-            route("DELETE", one, self.delete, None, Empty, delete, "Move a logged model to the trash"),
-            route("POST", f"{one}/params", self.log_params, LogParams, Empty, write, "Log params of a model"),
-            route("PATCH", f"{one}/tags", self.set_tags, SetTags, Empty, write, "Set tags of a model"),
-            route(
-                "DELETE",
-                f"{one}/tags/{{tag_key:path}}",
-                self.delete_tag,
-                None,
-                Empty,
-                write,
-                "Delete a tag of a logged model",
-            ),
+            post(every, self.create, CreateModel, FoundModel, write, "Create a logged model"),
+            post(f"{every}/search", self.search, SearchModels, FoundModels, read, "Search logged models"),
+            get(one, self.get, GetModel, FoundModel, read, "Get a logged model"),
+            _patch(one, self.finalize, FinalizeModel, FoundModel, "Set a logged model's status"),
+            _delete(one, self.delete, Permission.MODEL_DELETE, "Move a logged model to the trash"),
+            post(f"{one}/params", self.log_params, LogParams, Empty, write, "Log params of a logged model"),
+            _patch(f"{one}/tags", self.set_tags, SetTags, Empty, "Set tags of a logged model"),
+            _delete(f"{one}/tags/{{tag_key:path}}", self.delete_tag, write, "Delete a tag of a logged model"),
         ]
 
     async def create(self, call: Call) -> FoundModel:
@@ -273,6 +245,23 @@ class LoggedModelEndpoints:
             token=sent.page_token or None,
         )
         return FoundModels([_model_to(x) for x in page.items], page.next_token)
+
+
+def _patch(path: str, handler: Handler, request: type[Request], response: type, summary: str) -> Route:
+    shape = post(path, handler, request, response, Permission.MODEL_WRITE, summary)
+    return replace(shape, method="PATCH")
+
+
+def _delete(path: str, handler: Handler, permission: Permission, summary: str) -> Route:
+    return Route(
+        method="DELETE",
+        path=path,
+        handler=handler,
+        permission=permission,
+        summary=summary,
+        response=Empty,
+        tag="logged-models",
+    )
 
 
 _STATUS_NAMES = {
