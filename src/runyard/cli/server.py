@@ -2,30 +2,57 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+from collections.abc import Callable
+
 import click
-import uvicorn
 
 from runyard.server import settings as settings_module
-from runyard.server.app import build
+from runyard.server.kernel.errors import InvalidArgument
+from runyard.server.process import StartError, run
+from runyard.server.settings import SETTINGS, Setting
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for every setting."""
+    for setting in reversed(SETTINGS):
+        command = click.option(
+            setting.option, setting.name, type=_type(setting), metavar=_metavar(setting), help=_help(setting)
+        )(command)
+    return command
+
+
+def _type(setting: Setting[object]) -> click.ParamType[object] | type:
+    return click.Choice(setting.choices) if setting.choices else setting.kind
+
+
+def _metavar(setting: Setting[object]) -> str | None:
+    return None if setting.choices else "NUMBER" if setting.kind is int else setting.name.upper()
+
+
+def _help(setting: Setting[object]) -> str:
+    default = f"default: {setting.default}; " if setting.default != "" else ""
+    return f"{setting.help} [{default}env: {setting.variable}]"
 
 
 @click.command()
-@click.option("--host")
-@click.option("--port", type=int)
-@click.option("--data")
-@click.option("--database")
-@click.option("--artifacts")
-@click.option("--workers", type=int)
+@_options
 def server(**given: object) -> None:
-    """Start the server."""
-    settings = settings_module.load(given)
-    settings.data_folder.mkdir(parents=True, exist_ok=True)
-    uvicorn.run(
-        build(settings),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_level="warning",
-    )
+    """Start the server.
+
+    It stops at Ctrl+C or SIGTERM, after the requests in flight.
+    """
+    try:
+        run(settings_module.load(given), click.echo)
+    except InvalidArgument as error:
+        _end(str(error), 2)
+    except StartError as error:
+        _end(str(error), 1)
+
+
+def _end(message: str, code: int) -> None:
+    # With log_level=debug the cause is shown whole.
+    logging.getLogger("runyard.server").debug("the cause:", exc_info=True)
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)

@@ -21,12 +21,29 @@ PREFIX = "RUNYARD_"
 
 @dataclass(frozen=True, slots=True)
 class Setting(Generic[T]):
-    """One row of the table."""
+    """One row of the table.
+
+    Attributes:
+        name: as a field of `Settings`; the option is the same with hyphens.
+        kind: the type of its values.
+        default: the value when nobody gives one.
+        help: one or two sentences for the command line and the reference.
+        choices: the values that are allowed; empty for any.
+        least, most: the bounds of a number, both included.
+    """
 
     name: str
     kind: type[T]
     default: T
     help: str
+    choices: tuple[T, ...] = ()
+    least: int | None = None
+    most: int | None = None
+
+    @property
+    def option(self) -> str:
+        """The command line's option."""
+        return "--" + self.name.replace("_", "-")
 
     @property
     def variable(self) -> str:
@@ -34,17 +51,21 @@ class Setting(Generic[T]):
         return PREFIX + self.name.upper()
 
 
+_MIB = 2**20
+_NO_END = 2**63 - 1
+
 SETTINGS: tuple[Setting[Any], ...] = (
     Setting(
         "host", str, "127.0.0.1", "Address to listen on; without login only a loopback address is allowed."
     ),
-    Setting("port", int, 5000, "Port to listen on."),
+    Setting("port", int, 5000, "Port to listen on; 0 takes a free one.", least=0, most=65535),
     Setting("data", str, "runyard-data", "Folder for the database, the artifacts and the lock."),
     Setting(
         "database",
         str,
         "",
-        "Database address: sqlite:///FILE or postgresql://...; empty: a file in the data folder.",
+        "Database address: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME; empty: a SQLite file in "
+        "the data folder.",
     ),
     Setting(
         "artifacts",
@@ -52,15 +73,47 @@ SETTINGS: tuple[Setting[Any], ...] = (
         "",
         "Where artifacts are stored: a folder or file:// address; empty: in the data folder.",
     ),
-    Setting("workers", int, 1, "Server processes; more than one needs PostgreSQL."),
-    Setting("log_level", str, "info", "debug, info, warning or error."),
-    Setting("log_format", str, "text", "text for people, json for machines."),
+    Setting("workers", int, 1, "Server processes; more than one needs PostgreSQL.", least=1, most=256),
     Setting(
-        "max_body_bytes", int, 32 * 2**20, "Largest JSON request body in bytes; artifacts have no such limit."
+        "log_level",
+        str,
+        "info",
+        "The least grave log lines that are written; debug writes one for every request.",
+        choices=("debug", "info", "warning", "error"),
     ),
-    Setting("max_database_bytes", int, 0, "Largest size of the SQLite file in bytes; 0 for no limit."),
-    Setting("max_artifact_bytes", int, 0, "Largest total size of all artifacts in bytes; 0 for no limit."),
-    Setting("shutdown_seconds", int, 30, "How long a shutdown waits for requests in flight."),
+    Setting("log_format", str, "text", "text for people, json for machines.", choices=("text", "json")),
+    Setting(
+        "max_body_bytes",
+        int,
+        32 * _MIB,
+        "Largest JSON request body in bytes; artifacts have no such limit.",
+        least=1024,
+        most=2**31,
+    ),
+    Setting(
+        "max_database_bytes",
+        int,
+        0,
+        "Largest size of the SQLite file in bytes; 0 for no limit.",
+        least=0,
+        most=_NO_END,
+    ),
+    Setting(
+        "max_artifact_bytes",
+        int,
+        0,
+        "Largest total size of all artifacts in bytes; 0 for no limit.",
+        least=0,
+        most=_NO_END,
+    ),
+    Setting(
+        "shutdown_seconds",
+        int,
+        30,
+        "How long a shutdown waits for requests in flight.",
+        least=1,
+        most=86_400,
+    ),
 )
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -127,40 +180,30 @@ def load(given: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
 
 def _read(setting: Setting[Any], value: Any) -> Any:
     try:
-        return setting.kind(value)
+        read = setting.kind(value)
     except ValueError as error:
-        raise InvalidArgument(
-            f"Setting {setting.name} ({setting.variable}) must be of type {setting.kind.__name__}, not {value!r}.",
-            field=setting.name,
+        raise _wrong(
+            setting, "a whole number" if setting.kind is int else setting.kind.__name__, value
         ) from error
+    if setting.choices and read not in setting.choices:
+        raise _wrong(setting, "one of " + ", ".join(setting.choices), value)
+    if setting.least is not None and read < setting.least:
+        raise _wrong(setting, f"at least {setting.least}", value)
+    if setting.most is not None and read > setting.most:
+        raise _wrong(setting, f"at most {setting.most}", value)
+    return read
+
+
+def _wrong(setting: Setting[Any], rule: str, value: Any) -> InvalidArgument:
+    return InvalidArgument(
+        f"{setting.option} ({setting.variable}) must be {rule}, not {value!r}.", field=setting.name
+    )
 
 
 def _check(settings: Settings) -> None:
-    for name, allowed in (
-        ("log_level", ("debug", "info", "warning", "error")),
-        ("log_format", ("text", "json")),
-    ):
-        if getattr(settings, name) not in allowed:
-            raise InvalidArgument(
-                f"Setting {name} must be one of {', '.join(allowed)}, not {getattr(settings, name)!r}.",
-                field=name,
-            )
-    for name, least, most in (
-        ("port", 0, 65535),
-        ("workers", 1, 256),
-        ("max_body_bytes", 1024, 2**31),
-        ("max_database_bytes", 0, 2**63),
-        ("max_artifact_bytes", 0, 2**63),
-        ("shutdown_seconds", 1, 86_400),
-    ):
-        value = getattr(settings, name)
-        if not least <= value <= most:
-            raise InvalidArgument(
-                f"Setting {name} must be between {least} and {most}, not {value}.", field=name
-            )
     if settings.workers > 1 and settings.database_url.startswith("sqlite"):
         raise InvalidArgument(
             f"{settings.workers} workers need PostgreSQL, since SQLite has one writer: give --database "
-            "postgresql://user:password@host/name, or run one worker.",
+            "postgresql://USER:PASSWORD@HOST/NAME, or run one worker.",
             field="workers",
         )

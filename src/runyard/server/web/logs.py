@@ -14,12 +14,10 @@ import re
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from starlette.types import Scope
-
-Format = Literal["text", "json"]
 
 # The request that this task serves: its id and its scope.
 in_request: ContextVar[tuple[str, Scope] | None] = ContextVar("runyard_request", default=None)
@@ -34,13 +32,13 @@ _FIELDS = ("request_id", "method", "path", "status")
 
 
 def configuration(
-    level: str, form: Format, secrets: Iterable[str] = (), stream: str = "ext://sys.stderr"
+    level: str, form: str, secrets: Iterable[str] = (), stream: str = "ext://sys.stderr"
 ) -> dict[str, Any]:
     """What `logging.config.dictConfig` takes; plain values, so that worker processes can be given it.
 
     Args:
         level: the least grave level that Runyard's own loggers write; libraries write warnings only.
-        form: text or JSON.
+        form: `text` or `json`.
         secrets: texts of four or more characters that no line may show, such as a password.
         stream: where lines go.
     """
@@ -50,13 +48,13 @@ def configuration(
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": formatter, "secrets": [s for s in secrets if len(s) > 3]}},
-        "filters": {"client_faults": {"()": "runyard.server.web.logs.ClientFaults"}},
+        "filters": {"worth_telling": {"()": "runyard.server.web.logs.WorthTelling"}},
         "handlers": {"lines": handler},
         "root": {"level": "WARNING", "handlers": ["lines"]},
         "loggers": {
             "runyard": {"level": level.upper()},
             "uvicorn": {"level": "WARNING", "handlers": [], "propagate": True},
-            "uvicorn.error": {"level": "WARNING", "filters": ["client_faults"], "propagate": True},
+            "uvicorn.error": {"level": "INFO", "filters": ["worth_telling"], "propagate": True},
         },
     }
 
@@ -119,17 +117,21 @@ class JsonFormatter(logging.Formatter):
             return self._encode({k: _encodable(v) for k, v in line.items()}).decode()
 
 
-class ClientFaults(logging.Filter):
-    """Drops what the HTTP server warns of when a client speaks bad HTTP, and what was logged already.
+class WorthTelling(logging.Filter):
+    """Of the HTTP server's own lines: its faults and the deaths of workers.
 
-    Anybody can cause such lines, as many as they like.
+    It also warns of every client that speaks bad HTTP, as often as anybody likes to, and of responses
+    that were cut off, which is logged already.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is written."""
         if record.exc_info and record.exc_info[0] is not None:
             return record.exc_info[0].__name__ != "ResponseCutOff"
-        return not str(record.msg).startswith(_CLIENT_FAULTS)
+        text = str(record.msg)
+        if record.levelno < logging.WARNING:
+            return text.startswith("Child process")
+        return not text.startswith(_CLIENT_FAULTS)
 
 
 _CLIENT_FAULTS = (

@@ -1,0 +1,169 @@
+"""Starts a server, keeps it running, and ends it without losing what was acknowledged."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import logging.config
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from runyard import __version__
+from runyard.server import app
+from runyard.server.process import database, folder
+from runyard.server.process.errors import StartError
+from runyard.server.process.listen import BACKLOG, allow_many_files, listen, reachable, url
+from runyard.server.settings import Settings
+from runyard.server.web import logs
+from runyard.server.web.guards import is_loopback
+from runyard.server.web.protocol import HttpProtocol
+
+# Longer than the pauses of a training loop, so that clients find their connections open.
+KEEP_ALIVE_SECONDS = 75
+# A worker under full load may answer its supervisor late.
+WORKER_SILENT_SECONDS = 30
+
+log = logging.getLogger("runyard.server")
+
+
+def run(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; returns when everything is finished, committed and closed.
+
+    Args:
+        settings: the values in force.
+        say: shows a text to whoever started the server; called once the server answers.
+
+    Raises:
+        StartError: the server can't start.
+        InvalidArgument: a setting is wrong.
+    """
+    lines = logs.configuration(settings.log_level, settings.log_format, database.passwords(settings))
+    logging.config.dictConfig(lines)
+    _refuse_strangers(settings)
+    allow_many_files()
+    folder.make(settings.data_folder)
+    with ExitStack() as held:
+        held.enter_context(
+            folder.locked(settings.data_folder / folder.LOCK, f"The data folder {settings.data_folder}")
+        )
+        foreign = database.foreign_file(settings)
+        if foreign is not None:
+            held.enter_context(
+                folder.locked(foreign.with_name(foreign.name + ".lock"), f"The database file {foreign}")
+            )
+        sock = held.enter_context(listen(settings.host, settings.port))
+        database.make_ready(settings)
+        _announce(settings, sock, say)
+        serve = _serve if settings.workers == 1 else _serve_with_workers
+        serve(settings, sock, lines)
+        log.info("stopped")
+
+
+def _serve(settings: Settings, sock: socket.socket, lines: dict[str, Any]) -> None:
+    server = _Server(_config(app.build(settings), settings, lines))
+    # What was imported stays: the collector needn't look at it again and again.
+    gc.freeze()
+    gc.enable()
+    try:
+        server.run(sockets=[sock])
+    except SystemExit as error:
+        raise StartError("The server couldn't start; the log above says why.") from error
+    if server.force_exit:
+        raise StartError("Stopped at once, without waiting for the requests in flight.")
+
+
+def _serve_with_workers(settings: Settings, sock: socket.socket, lines: dict[str, Any]) -> None:
+    os.environ.update(settings.environment())
+    config = _config("runyard.server.process.worker:create", settings, lines, factory=True)
+    supervisor = Multiprocess(config, sockets=[sock])
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise StartError("The workers couldn't start; the log above says why.")
+
+
+def _config(target: Any, settings: Settings, lines: dict[str, Any], **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        target,
+        http=HttpProtocol,
+        ws="none",
+        loop="uvloop",
+        interface="asgi3",
+        lifespan="on",
+        workers=settings.workers,
+        log_config=lines,
+        access_log=False,
+        server_header=False,
+        # A browser must not guess the type of what a user has stored.
+        headers=[("x-content-type-options", "nosniff")],
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        timeout_worker_healthcheck=WORKER_SILENT_SECONDS,
+        **more,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, whose `run` returns after a signal instead of dying by it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
+
+def _refuse_strangers(settings: Settings) -> None:
+    if not is_loopback(settings.host):
+        raise StartError(
+            f"The server has no login yet, so it listens on this machine only, not on {settings.host}. "
+            "Start it with --host 127.0.0.1; reach it from elsewhere through an SSH tunnel."
+        )
+
+
+def _announce(settings: Settings, sock: socket.socket, say: Callable[[str], None]) -> None:
+    """Show the banner once the server answers."""
+    at = url(sock)
+
+    def wait() -> None:
+        try:
+            with socket.create_connection(reachable(sock)) as probe:
+                probe.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                answered = probe.recv(16).startswith(b"HTTP/1.1 ")
+        except OSError:  # the start has failed, which is said elsewhere
+            return
+        if answered:
+            log.info("started version %s at %s, process %d", __version__, at, os.getpid())
+            say(_banner(settings, at))
+
+    threading.Thread(target=wait, name="runyard-banner", daemon=True).start()
+
+
+def _banner(settings: Settings, at: str) -> str:
+    return f"""
+Runyard {__version__} is running at {at}
+
+    data       {settings.data_folder}
+    database   {database.described(settings)}
+
+Log a first run:
+
+    import mlflow
+    mlflow.set_tracking_uri("{at}")
+    mlflow.log_metric("accuracy", 0.93)
+
+Stop it with Ctrl+C.
+"""

@@ -1,0 +1,39 @@
+"""What a worker process is: the application, and an end when its supervisor ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from multiprocessing import connection, parent_process
+
+from uvicorn.config import STARTUP_FAILURE
+
+from runyard.server import app
+from runyard.server.kernel.errors import RunyardError
+from runyard.server.process.listen import allow_many_files
+from runyard.server.web import Application
+
+log = logging.getLogger("runyard.server")
+
+
+def create() -> Application:
+    """The application for the settings in the environment."""
+    allow_many_files()
+    threading.Thread(target=_end_with_the_supervisor, name="runyard-orphan", daemon=True).start()
+    try:
+        return app.create()
+    except RunyardError as error:
+        # This exit code tells the supervisor that another try would fail the same way.
+        log.error("a worker can't start: %s", error)  # noqa: TRY400
+        sys.exit(STARTUP_FAILURE)
+
+
+def _end_with_the_supervisor() -> None:
+    """A supervisor that is killed can't stop its workers, which would keep the port for ever."""
+    supervisor = parent_process()
+    if supervisor is not None:
+        connection.wait([supervisor.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,75 @@
+"""HTTP on a connection: uvicorn's protocol with the limits that it lacks.
+
+* A head (request line and headers) above 64 KiB is refused; uvicorn would keep all of it.
+* A connection that is silent for the keep-alive time is closed, not only between two requests but also
+  before the first one, inside a head and inside a body.
+* Bytes that aren't HTTP get an answer in JSON, as everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from runyard.server.web.errors import ErrorAnswer
+
+MAX_HEAD = 64 * 1024
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    _head = 0  # bytes of a head that isn't complete yet
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has connected."""
+        super().connection_made(transport)
+        self._expect_more()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come; this runs once for most requests, so it does next to nothing for them."""
+        super().data_received(data)
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope:
+            self._head = 0
+            if cycle.more_body:
+                self._expect_more()
+            return
+        self._head += len(data)
+        if self._head > MAX_HEAD:
+            self._refuse(431, f"The request's address and headers are larger than {MAX_HEAD:,} bytes.")
+        self._expect_more()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """The client was silent for too long."""
+        if self.flow.read_paused:  # it is the server that doesn't read: a slow disk, a full queue
+            self.timeout_keep_alive_task = None
+            self._expect_more()
+        else:
+            super().timeout_keep_alive_handler()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what isn't HTTP."""
+        self._refuse(400, f"The request can't be read: {msg.lower().rstrip('.')}.")
+
+    def _expect_more(self) -> None:
+        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _refuse(self, status: int, message: str) -> None:
+        if self.transport.is_closing():
+            return
+        body = msgspec.json.encode(ErrorAnswer("BAD_REQUEST", message))
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)
+        self.transport.close()
