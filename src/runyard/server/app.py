@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from starlette.types import Scope
 
 from runyard.server import settings as settings_module
+from runyard.server.artifacts import MultipartUploads, open_store
 from runyard.server.auth import LOCAL, Permission, Principal, require
 from runyard.server.db.database import Database, open_dialect
 from runyard.server.db.migrate import upgrade
+from runyard.server.mlflow_api.artifacts import ArtifactEndpoints
 from runyard.server.mlflow_api.datasets import DatasetEndpoints
 from runyard.server.mlflow_api.experiments import ExperimentEndpoints
 from runyard.server.mlflow_api.logged_models import LoggedModelEndpoints
@@ -25,6 +27,7 @@ from runyard.server.mlflow_api.server_info import ServerInfoEndpoints
 from runyard.server.operations import Limits, OperationEndpoints
 from runyard.server.settings import Settings
 from runyard.server.tracking.service import (
+    Artifacts,
     Experiments,
     LoggedModels,
     MetricHistory,
@@ -45,8 +48,10 @@ def build(settings: Settings) -> Application:
     traffic, groups = Traffic(), GroupTraffic()
     database = Database(dialect, groups.observe)
 
+    blobs = open_store(settings.artifacts_url, max_bytes=settings.max_artifact_bytes or None)
+
     keys = Keys()
-    experiments = Experiments(database, "mlflow-artifacts:/default")
+    experiments = Experiments(database)
     runs = Runs(database, keys)
     log = RunLog(database, keys)
     search = RunSearch(database, keys)
@@ -54,7 +59,9 @@ def build(settings: Settings) -> Application:
     history = MetricHistory(database, keys)
     inputs = RunInputs(database)
     models = LoggedModels(database, keys)
+    artifacts = Artifacts(database, blobs)
 
+    artifact_endpoints = ArtifactEndpoints(artifacts)
     mlflow_api = MlflowApi(
         [
             ExperimentEndpoints(experiments),
@@ -63,7 +70,8 @@ def build(settings: Settings) -> Application:
             MetricEndpoints(history),
             DatasetEndpoints(inputs),
             LoggedModelEndpoints(models),
-            ServerInfoEndpoints(multipart_uploads=True),
+            artifact_endpoints,
+            ServerInfoEndpoints(multipart_uploads=isinstance(blobs, MultipartUploads)),
         ]
     )
     operations = OperationEndpoints(
@@ -74,7 +82,7 @@ def build(settings: Settings) -> Application:
         workers=settings.workers,
         limits=Limits(settings.max_body_bytes, settings.max_database_bytes, settings.max_artifact_bytes),
     )
-    routes = [*operations.routes(), *mlflow_api.routes()]
+    routes = [*operations.routes(), *mlflow_api.routes(), *artifact_endpoints.plain_routes()]
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -82,7 +90,8 @@ def build(settings: Settings) -> Application:
         database.start()
         try:
             await experiments.ensure_default()
-            yield
+            async with blobs:
+                yield
         finally:
             database.close()
 

@@ -59,7 +59,7 @@ def check_key(key: str, field: str) -> None:
     if _KEY.fullmatch(key) is None:
         raise InvalidArgument(
             f"Invalid value \"{cut(key)}\" for parameter '{field}' supplied: Names may only contain "
-            "alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colons (:) and slashes (/).",
+            "alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).",
             field=field,
         )
     if "/" in key or key.startswith("."):
@@ -153,6 +153,12 @@ def check_artifact_location(location: str) -> None:
     check_text(location, 2048, "artifact_location")
     scheme, separator, rest = location.partition(":")
     path = rest if separator else scheme
+    if scheme.lower() == "mlflow-artifacts":
+        raise InvalidArgument(
+            "'artifact_location' can't be chosen on this server: leave it out, or give the address of a "
+            "store that your clients reach themselves, such as s3://bucket/path.",
+            field="artifact_location",
+        )
     if "#" in location or "?" in location:
         raise InvalidArgument(
             "'artifact_location' must not contain a query or a fragment.", field="artifact_location"

@@ -1,5 +1,6 @@
 """Use cases of experiments and runs, one module per noun."""
 
+from runyard.server.tracking.service.artifacts import Artifacts
 from runyard.server.tracking.service.datasets import RunInputs
 from runyard.server.tracking.service.experiments import Experiments
 from runyard.server.tracking.service.history import MetricHistory
@@ -8,4 +9,13 @@ from runyard.server.tracking.service.models import LoggedModels
 from runyard.server.tracking.service.runs import Runs
 from runyard.server.tracking.service.search import RunSearch
 
-__all__ = ["Experiments", "LoggedModels", "MetricHistory", "RunInputs", "RunLog", "RunSearch", "Runs"]
+__all__ = [
+    "Artifacts",
+    "Experiments",
+    "LoggedModels",
+    "MetricHistory",
+    "RunInputs",
+    "RunLog",
+    "RunSearch",
+    "Runs",
+]

@@ -20,6 +20,9 @@ from runyard.server.tracking.types import Experiment, Lifecycle, Page, Tag, View
 
 # Every server has one workspace.
 WORKSPACE = 1
+WORKSPACE_NAME = "default"
+# Where the artifacts of its experiments go: through this server.
+ARTIFACT_ROOT = f"mlflow-artifacts:/{WORKSPACE_NAME}"
 
 
 class Experiments:
@@ -27,16 +30,14 @@ class Experiments:
 
     Args:
         database: where they live.
-        artifact_root: the address under which a new experiment's artifacts go.
     """
 
-    def __init__(self, database: Database, artifact_root: str) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._artifact_root = artifact_root.rstrip("/")
 
     async def ensure_default(self) -> None:
         """Make the experiment that clients mean when they name none."""
-        location, now = f"{self._artifact_root}/0", clock.now_ms()
+        location, now = f"{ARTIFACT_ROOT}/0", clock.now_ms()
 
         def mutate(tx: Transaction) -> None:
             if store.find(tx, WORKSPACE, 0) is None:
@@ -69,7 +70,7 @@ class Experiments:
             if created is None:
                 raise Conflict(f"Experiment '{name}' is being created by another request; get it by name.")
             if not artifact_location:
-                store.set_location(tx, created, f"{self._artifact_root}/{created}")
+                store.set_location(tx, created, f"{ARTIFACT_ROOT}/{created}")
             store.set_tags(tx, created, tags)
             return created
 
