@@ -8,7 +8,7 @@ from typing import Protocol
 from starlette.responses import Response
 from starlette.types import Scope
 
-from runyard.server.kernel.errors import EndpointNotFound
+from runyard.server.mlflow_api.refused import refusal_of
 from runyard.server.web import Route, Twin
 
 # MLflow has most endpoints in version 2.0 and some in 3.0; here each answers under both.
@@ -35,5 +35,5 @@ class MlflowApi:
         ]
 
     async def refuse(self, scope: Scope) -> Response:
-        """Says clearly what this server doesn't offer."""
-        raise EndpointNotFound(f"There is nothing at {scope['path']}.")
+        """Raise the reason why there is no answer at the request's path."""
+        raise refusal_of(scope["path"])

@@ -1,0 +1,75 @@
+"""Imports point down, and imports inside functions are few and have a reason."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "runyard"
+
+# (module that imports, what it imports) -> why a start must not pay for it, or may not have it.
+LATE = {
+    ("cli/main.py", "importlib"): "a command's module is loaded when the command is called",
+    ("server/db/migrate.py", "alembic"): "half a second, and only when the schema isn't current",
+    ("server/db/migrate.py", "sqlalchemy"): "the engine is needed only by Alembic",
+    ("server/metrics", "numpy"): "25 MB, and only with the first batch or chart",
+    ("server/metrics", "runyard.server.metrics"): "modules that import numpy",
+    ("demo", "mlflow"): "an optional package",
+    ("demo", "sklearn"): "an optional package",
+    ("demo", "matplotlib"): "an optional package",
+}
+
+
+def test_import_contracts_are_kept() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_imports_inside_functions_are_listed() -> None:
+    found = {
+        (str(path.relative_to(SOURCE)), module)
+        for path in SOURCE.rglob("*.py")
+        for module in _late_imports(ast.parse(path.read_text()))
+    }
+    unlisted = sorted(
+        f"{path}: {module}"
+        for path, module in found
+        if not any(path.startswith(p) and (module + ".").startswith(m + ".") for p, m in LATE)
+    )
+    assert unlisted == []
+
+
+def test_every_listed_late_import_exists() -> None:
+    found = [
+        (str(path.relative_to(SOURCE)), module)
+        for path in SOURCE.rglob("*.py")
+        for module in _late_imports(ast.parse(path.read_text()))
+    ]
+    idle = [
+        (p, m)
+        for p, m in LATE
+        if not any(path.startswith(p) and (module + ".").startswith(m + ".") for path, module in found)
+    ]
+    assert idle == []
+
+
+def _late_imports(tree: ast.Module) -> list[str]:
+    found = []
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import):
+                found += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                found.append(node.module)
+    return found
