@@ -63,7 +63,7 @@ def decode_bulk(blobs: Sequence[bytes]) -> Columns:
         header = HEADER.unpack_from(blob)
         _require_known(header[0])
         if header[2] <= _TINY:
-            if header[2] == 1:
+            if header[2] == header[3] == 1:
                 key, value = unpack_from("<Id", blob, HEADER.size)
                 tiny.append((key, header[5], header[4], value))
             else:

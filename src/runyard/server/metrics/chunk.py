@@ -7,12 +7,12 @@ timestamps and the values (see `codec`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from sqlalchemy import bindparam, delete, insert, select, text, tuple_
+from sqlalchemy import bindparam, delete, func, insert, select, text, tuple_
 from sqlalchemy.sql.base import Executable
 
 from runyard.server.db import Connection, Dialect, Query, Transaction, in_list
@@ -37,6 +37,32 @@ class Chunk(NamedTuple):
     n: int
     first: Position
     last: Position
+
+
+class SketchedChunk(NamedTuple):
+    """A stored chunk with its sketch."""
+
+    id: int
+    series: SeriesId
+    n: int
+    last_timestamp: int
+    last_step: int
+    last_rank: int
+    sketch: bytes
+
+    @property
+    def last(self) -> Position:
+        """Where the chunk ends."""
+        return Position(self.last_timestamp, self.last_step, self.last_rank)
+
+
+class SteppedChunk(NamedTuple):
+    """A stored chunk with its range of steps."""
+
+    id: int
+    n: int
+    min_step: int
+    max_step: int
 
 
 class NewChunk(NamedTuple):
@@ -147,6 +173,46 @@ _BEYOND = Query(
 )
 _POINTS = Query(select(metric_chunk.c.id, metric_chunk.c.points).where(in_list(metric_chunk.c.id, "ids")))
 _SKETCHES = Query(select(metric_chunk.c.id, metric_chunk.c.sketch).where(_OF_SERIES).order_by(*_FIRST))
+_IN_LIST = in_list(metric_chunk.c.series, "series")
+_SKETCHED = select(
+    metric_chunk.c.id,
+    metric_chunk.c.series,
+    metric_chunk.c.n,
+    metric_chunk.c.last_timestamp,
+    metric_chunk.c.last_step,
+    metric_chunk.c.last_rank,
+    metric_chunk.c.sketch,
+).order_by(metric_chunk.c.series, *_FIRST)
+_BETWEEN = {
+    "step": Query(
+        _SKETCHED.where(
+            _IN_LIST,
+            metric_chunk.c.max_step >= bindparam("low"),
+            metric_chunk.c.min_step <= bindparam("high"),
+        )
+    ),
+    "time": Query(
+        _SKETCHED.where(
+            _IN_LIST,
+            metric_chunk.c.last_timestamp >= bindparam("low"),
+            metric_chunk.c.first_timestamp <= bindparam("high"),
+        )
+    ),
+}
+_STEPPED = Query(
+    select(metric_chunk.c.id, metric_chunk.c.n, metric_chunk.c.min_step, metric_chunk.c.max_step)
+    .where(
+        _OF_SERIES,
+        metric_chunk.c.max_step >= bindparam("low"),
+        metric_chunk.c.min_step <= bindparam("high"),
+    )
+    .order_by(*_FIRST)
+)
+_FIRST_TIMES = Query(
+    select(metric_chunk.c.series, func.min(metric_chunk.c.first_timestamp))
+    .where(_IN_LIST)
+    .group_by(metric_chunk.c.series)
+)
 _DELETE = Query(delete(metric_chunk).where(in_list(metric_chunk.c.id, "ids")))
 _IDS = Query(
     select(metric_chunk.c.id)
@@ -207,12 +273,38 @@ def read_sketches(connection: Connection, series: SeriesId) -> list[tuple[int, b
     return connection.rows(_SKETCHES, series=series)
 
 
+def read_sketched(
+    connection: Connection,
+    series: Sequence[SeriesId],
+    along: Literal["step", "time"],
+    low: int,
+    high: int,
+) -> list[SketchedChunk]:
+    """The chunks of some series that have points between two steps or timestamps, perhaps.
+
+    They come by series and in the order of the history.
+    """
+    rows = connection.rows(_BETWEEN[along], series=list(series), low=low, high=high)
+    return list(map(SketchedChunk._make, rows))
+
+
+def read_stepped(connection: Connection, series: SeriesId, low: int, high: int) -> list[SteppedChunk]:
+    """The chunks of a series that have points between two steps, perhaps, in the order of the history."""
+    rows = connection.rows(_STEPPED, series=series, low=low, high=high)
+    return list(map(SteppedChunk._make, rows))
+
+
+def first_times(connection: Connection, series: Sequence[SeriesId]) -> dict[SeriesId, int]:
+    """The first timestamps in the chunks of some series; a series without any is absent."""
+    return dict(connection.rows(_FIRST_TIMES, series=list(series)))
+
+
 def insert_chunks(tx: Transaction, chunks: Sequence[NewChunk]) -> None:
     """Write chunks, in the order of their series and history."""
     tx.execute_rows(_INSERT, chunks)
 
 
-def delete_chunks(tx: Transaction, ids: Sequence[int]) -> None:
+def delete_chunks(tx: Transaction, ids: Collection[int]) -> None:
     """Delete chunks by their ids."""
     if ids:
         tx.execute(_DELETE, ids=sorted(ids))

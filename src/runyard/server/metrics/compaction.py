@@ -198,7 +198,7 @@ class Compactor:
             started = clock.monotonic()
             try:
                 folded = self.run_round()
-            except Exception:  # the next round tries again; nothing was lost
+            except Exception:  # noqa: BLE001 - logged; the next round tries again, and nothing was lost
                 _log.exception("a round of compaction failed")
                 folded = 0
             # A look at a long backlog takes a moment: it must not become all that this thread does.

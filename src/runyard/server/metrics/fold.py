@@ -58,7 +58,7 @@ from runyard.server.metrics.pack import encode_pack, lock_version, read_pack, wr
 from runyard.server.metrics.sketch import decode_sketches, summary_of
 from runyard.server.metrics.summary import combine, merge
 from runyard.server.metrics.summary_bulk import summarize_columns, summarize_points
-from runyard.server.metrics.types import Points, SeriesId, Summary, SummaryKeeper, key_of, series_id
+from runyard.server.metrics.types import Points, Position, SeriesId, Summary, SummaryKeeper, key_of, series_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Fold:
     leftover: Columns
     pack: Columns
     pack_blob: bytes = b""
-    dropped: list[int] = field(default_factory=list)
+    dropped: set[int] = field(default_factory=set)
     chunks: list[NewChunk] = field(default_factory=list)
     repaired: list[tuple[SeriesId, Summary]] = field(default_factory=list)
 
@@ -230,25 +230,23 @@ class _Distribution:
 
         A point belongs to the last chunk that starts at or before it, or else to the first chunk.
         """
-        first = position_at(late, 0)
-        chunks = chunks_upto(self._connection, series, first, 1)
-        beyond = chunks_beyond(self._connection, series, first, self._rewrites_left + 2)
-        if not chunks:
-            chunks, beyond = beyond[:1], beyond[1:]
-        chunks += beyond
         touched: list[tuple[Chunk, int]] = []
         start = 0
-        for at, chunk in enumerate(chunks):
-            end = count_before(late, chunks[at + 1].first) if at + 1 < len(chunks) else len(late)
-            if end > start:
-                if not self._rewrites_left:
-                    break
-                self._rewrites_left -= 1
-                touched.append((chunk, end))
-                start = end
-            if end == len(late):
-                break
+        while start < len(late) and self._rewrites_left:
+            chunk, following = self._chunk_at(series, position_at(late, start))
+            start = len(late) if following is None else count_before(late, following.first)
+            touched.append((chunk, start))
+            self._rewrites_left -= 1
         return touched
+
+    def _chunk_at(self, series: SeriesId, position: Position) -> tuple[Chunk, Chunk | None]:
+        """The chunk that a point at a position belongs to, and the one after it."""
+        found = chunks_upto(self._connection, series, position, 1)
+        if found:
+            beyond = chunks_beyond(self._connection, series, found[0].first, 1)
+            return found[0], beyond[0] if beyond else None
+        found = chunks_beyond(self._connection, series, position, 2)
+        return found[0], found[1] if len(found) > 1 else None
 
     def _spill(self, series: SeriesId, last: Chunk | None, tail: Points | None, points: Points) -> None:
         """Write points behind a series' chunks, together with young chunks of about their size."""
@@ -260,7 +258,7 @@ class _Distribution:
         size = len(points)
         if last is not None and _is_young(last, size, full):
             for chunk in chunks_upto(self._connection, series, GREATEST, _MOST_YOUNG):
-                if not _is_young(chunk, size, full):
+                if chunk.id in self._fold.dropped or not _is_young(chunk, size, full):
                     break
                 young.append(chunk)
                 size += chunk.n
@@ -269,7 +267,7 @@ class _Distribution:
         self._replace(young, cut(series, whole, full))
 
     def _replace(self, old: Sequence[Chunk], new: Sequence[NewChunk]) -> None:
-        self._fold.dropped += [chunk.id for chunk in old]
+        self._fold.dropped.update(chunk.id for chunk in old)
         self._fold.chunks += new
 
 
@@ -299,11 +297,10 @@ def _to_spill(counts: list[int], limits: Limits) -> set[int]:
 def _repair(connection: Connection, fold: Fold, stale: Sequence[SeriesId]) -> None:
     """Count the stale series anew, as they will be after the fold."""
     waits = {series_id(fold.scope, int(key)) for key in np.unique(fold.leftover.keys)}
-    dropped = set(fold.dropped)
     for series in stale:
         if series in waits:
             continue  # a later fold has all of its points
-        sketches = [blob for at, blob in read_sketches(connection, series) if at not in dropped]
+        sketches = [blob for at, blob in read_sketches(connection, series) if at not in fold.dropped]
         sketches += [chunk.sketch for chunk in fold.chunks if chunk.series == series]
         packed = fold.pack.points(fold.pack.keys == key_of(series))
         parts = [

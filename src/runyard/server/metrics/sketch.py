@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runyard.server.metrics.columns import Floats, Ints, rank_of, take
-from runyard.server.metrics.grouping import reduce_groups
+from runyard.server.metrics.grouping import least_steps, reduce_groups
 from runyard.server.metrics.summary import combine
 from runyard.server.metrics.types import Points, Summary
 
@@ -100,14 +100,15 @@ def encode_sketch(points: Points) -> bytes:
     starts = np.arange(0, len(points), UNIT)
     plain = bool((steps[1:] >= steps[:-1]).all())
     by_step = points if plain else _in_step_order(points)
-    groups = reduce_groups(starts, by_step.steps, by_step.values)
+    groups = reduce_groups(starts, by_step.values)
     ends = groups.ends
     records = np.empty(len(starts), _PLAIN if plain else _FULL)
     records["n"], records["nans"] = groups.n, groups.nans
     records["min_time"], records["max_time"] = times[starts], times[ends]
     records["min_step"], records["max_step"] = by_step.steps[starts], by_step.steps[ends]
     records["sum"], records["low"], records["high"] = groups.sum, groups.low, groups.high
-    records["low_step"], records["high_step"] = groups.low_step, groups.high_step
+    records["low_step"] = least_steps(groups.low, groups, by_step.steps, by_step.values)
+    records["high_step"] = least_steps(groups.high, groups, by_step.steps, by_step.values)
     records["first"], records["last"] = values[starts], values[ends]
     if plain:
         return _PLAIN_KIND + records.tobytes()
@@ -120,7 +121,9 @@ def encode_sketch(points: Points) -> bytes:
 
 def decode_sketches(blobs: Sequence[bytes]) -> Sketches:
     """The units of some chunks, one after the other."""
-    if all(blob[:1] == _PLAIN_KIND for blob in blobs):
+    if not blobs:
+        records = np.empty(0, _PLAIN)
+    elif all(blob[:1] == _PLAIN_KIND for blob in blobs):
         records = np.frombuffer(b"".join([blob[1:] for blob in blobs]), _PLAIN)
     else:
         records = np.concatenate([_full_records(blob) for blob in blobs])

@@ -23,7 +23,7 @@ def summarize(batch: PointBatch) -> list[tuple[SeriesId, Summary]]:
     """
     n = len(batch.values)
     if n == 1:
-        series = series_id(batch.scope, batch.keys[0])
+        series = series_id(batch.scope, batch.keys[batch.index[0] if batch.index else 0])
         return [(series, _of_one(batch.steps[0], batch.timestamps[0], batch.values[0]))]
     if n > SMALL:
         # numpy waits for the first big batch.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runyard.server.metrics.columns import Columns, Floats, Ints, of_batch, rank_of, starts_of
-from runyard.server.metrics.grouping import reduce_groups
+from runyard.server.metrics.grouping import least_steps, reduce_groups
 from runyard.server.metrics.types import PointBatch, Points, SeriesId, Summary, series_id
 
 
@@ -63,16 +63,16 @@ def summaries_of(starts: NDArray[Any], times: Ints, steps: Ints, values: Floats)
         steps: the points' steps.
         values: the points' values.
     """
-    groups = reduce_groups(starts, steps, values)
+    groups = reduce_groups(starts, values)
     ends = groups.ends
     columns = (
         groups.n.tolist(),
         groups.nans.tolist(),
         groups.sum.tolist(),
         groups.low.tolist(),
-        groups.low_step.tolist(),
+        least_steps(groups.low, groups, steps, values).tolist(),
         groups.high.tolist(),
-        groups.high_step.tolist(),
+        least_steps(groups.high, groups, steps, values).tolist(),
         steps[starts].tolist(),
         times[starts].tolist(),
         values[starts].tolist(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, NewType, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NewType, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,6 +117,40 @@ class Page(NamedTuple):
 
     points: Points
     next: Position | None
+
+
+Axis = Literal["step", "time", "relative"]
+
+
+class Buckets(NamedTuple):
+    """Buckets of a chart in columns, ordered by x; none is empty.
+
+    Attributes:
+        x: the coordinate of the bucket's first point.
+        x_last: the coordinate of its last point.
+        n: its points.
+        nan_count: those of them that are NaN.
+        min, max, mean: of the others; NaN where there are none.
+        first, last: the values of the first and the last point.
+    """
+
+    x: NDArray[np.int64]
+    x_last: NDArray[np.int64]
+    n: NDArray[np.int64]
+    nan_count: NDArray[np.int64]
+    min: NDArray[np.float64]
+    max: NDArray[np.float64]
+    first: NDArray[np.float64]
+    last: NDArray[np.float64]
+    mean: NDArray[np.float64]
+
+
+class SeriesChart(NamedTuple):
+    """What a chart shows of a series; `exact` says that every bucket is a single point."""
+
+    series: SeriesId
+    exact: bool
+    buckets: Buckets
 
 
 class SummaryKeeper(Protocol):
