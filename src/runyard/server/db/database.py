@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from runyard.server.db.connection import Connection, Transaction
-from runyard.server.db.dialects import Dialect, Fault, PostgreSQLDialect, SQLiteDialect
+from runyard.server.db.dialects import Dialect, Fault, SQLiteDialect
 from runyard.server.db.writer import Bulk, Writer
 from runyard.server.kernel.errors import InvalidArgument, RunyardError, Unavailable
 
@@ -48,10 +48,21 @@ def open_dialect(url: str, *, max_bytes: int | None = None) -> Dialect:
             )
         return SQLiteDialect(Path(parsed.database), max_bytes)
     if system in ("postgresql", "postgres"):
-        return PostgreSQLDialect(parsed)
+        return _postgresql(parsed)
     raise InvalidArgument(
         f"The database system {system!r} isn't supported; use sqlite or postgresql.", field="database"
     )
+
+
+def _postgresql(url: URL) -> Dialect:
+    try:
+        # The driver is an optional package, and a start with SQLite doesn't need it.
+        from runyard.server.db.postgresql import PostgreSQLDialect
+    except ImportError as error:
+        raise InvalidArgument(
+            "PostgreSQL needs the psycopg driver: pip install 'runyard[postgresql]'", field="database"
+        ) from error
+    return PostgreSQLDialect(url)
 
 
 class Database:

@@ -1,7 +1,11 @@
-"""What differs between SQLite and PostgreSQL, in one place."""
+"""What differs between database systems: the base of the dialects, and SQLite's.
+
+PostgreSQL's is in `postgresql`, which is imported only where that database is used.
+"""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from abc import ABC, abstractmethod
 from enum import Enum
@@ -9,24 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from sqlalchemy.dialects import postgresql, sqlite
-
-from runyard.server.kernel.errors import InvalidArgument
+from sqlalchemy.dialects import sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Table
-    from sqlalchemy.engine import URL
     from sqlalchemy.engine import Dialect as SQLAlchemyDialect
 
     from runyard.server.db.compiled import Compiled
-
-try:
-    import psycopg
-    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-except ImportError:  # the `postgresql` extra isn't installed
-    psycopg = None  # type: ignore[assignment]
 
 
 class Cursor(Protocol):
@@ -180,61 +175,5 @@ class SQLiteDialect(Dialect):
 
 
 def _disk_is_full(path: Path) -> bool:
-    import shutil
-
-    return shutil.disk_usage(path.parent).free < 1 << 20
-
-
-class PostgreSQLDialect(Dialect):
-    """PostgreSQL through psycopg 3.
-
-    Args:
-        url: the database's address.
-    """
-
-    name = "postgresql"
-    inline_reads = False
-
-    def __init__(self, url: URL) -> None:
-        if psycopg is None:
-            raise InvalidArgument(
-                "PostgreSQL needs the psycopg driver: pip install 'runyard[postgresql]'", field="database"
-            )
-        self.error = psycopg.Error
-        self.sqlalchemy = PGDialect_psycopg(paramstyle="format")
-        self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
-
-    def connect(self, *, readonly: bool) -> Any:
-        del readonly
-        # Autocommit: transactions are opened explicitly, as on SQLite.
-        return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=3)
-
-    def begin(self, connection: Any, *, readonly: bool) -> None:
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if readonly else "BEGIN")
-
-    def insert(self, table: Table) -> postgresql.Insert:
-        return postgresql.insert(table)
-
-    def bind(self, compiled: Compiled, params: Any) -> Sequence[Any]:
-        return compiled.bind(params)
-
-    def execute_many(self, connection: Any, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        with connection.cursor() as cursor:
-            cursor.executemany(sql, rows)
-
-    def in_transaction(self, connection: Any) -> bool:
-        return bool(connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE)
-
-    def fault(self, error: Exception) -> Fault:
-        state = getattr(error, "sqlstate", None) or ""
-        if state in ("40001", "40P01"):
-            return Fault.RETRY
-        if state in ("53100", "53400"):
-            return Fault.FULL
-        if state == "55P03":
-            return Fault.BUSY
-        if state.startswith("23"):
-            return Fault.INTEGRITY
-        if state.startswith(("08", "57P")) or (not state and isinstance(error, psycopg.OperationalError)):
-            return Fault.LOST
-        return Fault.OTHER
+    room = os.statvfs(path.parent)
+    return room.f_bavail * room.f_frsize < 1 << 20
