@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, Text, bindparam, cast, func, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import NullType
 
-from runyard.server.db import Connection, Query, Transaction, in_list
+from runyard.server.db import Connection, Dialect, Query, Transaction, in_list
 from runyard.server.tracking import tables as t
 from runyard.server.tracking.types import DatasetInput, DatasetSummary, ModelOutput
 
 CONTEXT_TAG = "mlflow.data.context"
 
+# A dataset's name and digest.
+Pair = tuple[str, str]
+
 _INPUT, _OUTPUT = 0, 1
 
 _d, _rd = t.dataset.c, t.run_dataset.c
 
-_id_of = Query(
-    select(_d.id).where(
-        _d.experiment_id == bindparam("experiment_id"),
-        _d.name == bindparam("name"),
-        _d.digest == bindparam("digest"),
+
+def _find_pairs(d: Dialect) -> Any:
+    """The ids of the datasets that pairs of name and digest name, in one statement of fixed text."""
+    name: ColumnElement[Any]
+    digest: ColumnElement[Any]
+    if d.name == "postgresql":
+        columns = [cast(bindparam(column, type_=NullType()), ARRAY(Text)) for column in ("names", "digests")]
+        pair = func.unnest(*columns).table_valued("name", "digest", name="pair").render_derived()
+        name, digest = pair.c.name, pair.c.digest
+    else:
+        pair = func.json_each(bindparam("pairs", type_=NullType())).table_valued("value", name="pair")
+        name, digest = (func.json_extract(pair.c.value, literal_column(f"'$[{i}]'")) for i in (0, 1))
+    # Not a join: SQLite would rather scan the experiment's datasets.
+    found = select(_d.id).where(
+        _d.experiment_id == bindparam("experiment_id"), _d.name == name, _d.digest == digest
     )
-)
+    return select(name, digest, found.scalar_subquery()).select_from(pair)
+
+
+_by_pairs = Query(_find_pairs)
 _insert = Query(
     lambda d: (
         d.insert(t.dataset)
@@ -83,11 +102,11 @@ def link(tx: Transaction, run_id: int, experiment_id: int, datasets: Sequence[Da
     """
     first = {(x.name, x.digest, context_of(x)): x for x in reversed(datasets)}
     new = {(x.name, x.digest): x for x in first.values()}
-    ids = {key: tx.value(_id_of, experiment_id=experiment_id, name=key[0], digest=key[1]) for key in new}
-    missing = sorted(key for key, found in ids.items() if found is None)
-    tx.execute_many(_insert, [_row(experiment_id, new[key]) for key in missing])
-    for name, digest in missing:
-        ids[name, digest] = tx.value(_id_of, experiment_id=experiment_id, name=name, digest=digest)
+    ids = _ids_of(tx, experiment_id, new)
+    missing = sorted(new.keys() - ids.keys())
+    if missing:
+        tx.execute_many(_insert, [_row(experiment_id, new[key]) for key in missing])
+        ids |= _ids_of(tx, experiment_id, missing)
     rows = [
         {
             "run_id": run_id,
@@ -121,6 +140,14 @@ def summaries(connection: Connection, experiments: Sequence[int], limit: int) ->
 def context_of(use: DatasetInput) -> str:
     """What the run read the dataset for, such as `training`; empty where it doesn't say."""
     return next((tag.value for tag in use.tags if tag.key == CONTEXT_TAG), "")
+
+
+def _ids_of(tx: Transaction, experiment_id: int, pairs: Collection[Pair]) -> dict[Pair, int]:
+    names, digests = [name for name, _ in pairs], [digest for _, digest in pairs]
+    rows = tx.rows(
+        _by_pairs, experiment_id=experiment_id, names=names, digests=digests, pairs=[list(p) for p in pairs]
+    )
+    return {(name, digest): found for name, digest, found in rows if found is not None}
 
 
 def _row(experiment_id: int, x: DatasetInput) -> dict[str, object]:
