@@ -64,9 +64,9 @@ class Folder:
 
     def sync(self) -> None:
         """Makes the entries of the folder durable, and those of folders that its opening created."""
-        os.fsync(self.fd)
+        sync_folder(self.fd)
         for fd in self._fds[self._first_created : len(self.names)]:
-            os.fsync(fd)
+            sync_folder(fd)
 
     def prune(self) -> int:
         """Deletes the folder and those above it as far as they are empty, never the root.
@@ -125,6 +125,15 @@ def open_folder(parent_fd: int, name: str) -> int:
         if error.errno == errno.ELOOP:
             raise NotADirectoryError(errno.ENOTDIR, "a symbolic link", name) from error
         raise
+
+
+def sync_folder(fd: int) -> None:
+    """Makes the entries of an open folder durable, where the file system knows how to."""
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # what file systems answer that sync no folders, such as CIFS
+            raise
 
 
 def open_file(parent_fd: int, name: str) -> int | None:

@@ -22,6 +22,7 @@ from runyard.server.artifacts.disk import (
     look_up,
     open_file,
     scan,
+    sync_folder,
 )
 from runyard.server.artifacts.paths import INTERNAL_SEGMENT, BlobPath, BlobPrefix
 from runyard.server.artifacts.quota import Quota
@@ -128,7 +129,7 @@ class LocalFiles:
                 os.unlink(name, dir_fd=folder.fd)
                 left = folder.prune()
             self.give_back(found.st_size)
-            os.fsync(left)
+            sync_folder(left)
 
     def delete_below(self, path: BlobPath) -> Generator[int]:
         """Deletes the blobs at or below `path`, while it is iterated over; yields their sizes."""
@@ -137,7 +138,7 @@ class LocalFiles:
             yield from self.delete_entry(folder.fd, name)
             with self.names_lock:
                 left = folder.prune()
-            os.fsync(left)
+            sync_folder(left)
 
     def delete_entry(self, folder_fd: int, name: str) -> Generator[int]:
         """Deletes whatever has the name in a folder, while it is iterated over; yields files' sizes."""

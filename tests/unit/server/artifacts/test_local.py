@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -14,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from runyard.server.artifacts.base import WRITE_BYTES
+from runyard.server.artifacts import local_files
+from runyard.server.artifacts.base import READ_BYTES, WRITE_BYTES
 from runyard.server.artifacts.local import LocalBlobStore
-from runyard.server.artifacts.paths import BlobPrefix
-from runyard.server.artifacts.types import UploadPart
+from runyard.server.artifacts.local_uploads import LocalUploads
+from runyard.server.artifacts.paths import BlobPath, BlobPrefix
+from runyard.server.artifacts.staging import StagedFile
+from runyard.server.artifacts.types import BlobInfo, UploadId, UploadPart
 from runyard.server.kernel.errors import Conflict, InvalidArgument, NotFound, StorageFull, Unavailable
 from tests.contract.artifacts.streams import chunks, get, path, put
 
@@ -51,6 +55,18 @@ async def test_the_umask_decides_who_may_read(store: LocalBlobStore, root: Path)
 
     assert (root / "run/file").stat().st_mode & 0o777 == 0o640
     assert (root / "run").stat().st_mode & 0o777 == 0o750
+
+
+async def test_versions_of_one_millisecond_differ_by_more_than_the_inode(
+    store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_files, "now_ms", lambda: 1_700_000_000_000)
+
+    infos = [await store.write(path("file"), chunks(b"same size")) for _ in range(20)]
+
+    # A file system may give a new file the inode of the one that it just replaced.
+    assert len({info.etag.rsplit("-", 1)[0] for info in infos}) == 20
+    assert {info.modified_ms for info in infos} == {1_700_000_000_000}
 
 
 async def test_no_descriptor_stays_open(store: LocalBlobStore) -> None:
@@ -93,6 +109,41 @@ async def test_a_full_disk_leaves_nothing_and_the_store_recovers(
         assert [entry.name for entry in await store.list(path("run"))] == ["old"]
         assert staged_files() == []
         await put(store, "run/deep/er/file", b"x" * (10 * WRITE_BYTES - 3))
+
+
+async def test_a_disk_that_gets_full_between_two_folders_keeps_neither(
+    store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(store, "run/old")
+    really_mkdir, names = os.mkdir, []
+
+    def fail_at_second(name: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        names.append(name)
+        if len(names) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        really_mkdir(name, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", fail_at_second)
+    with pytest.raises(StorageFull):
+        await put(store, "run/deep/er/file")
+
+    assert names == ["deep", "er"]
+    assert [entry.name for entry in await store.list(path("run"))] == ["old"]
+
+
+async def test_a_file_system_that_cannot_sync_folders_is_no_failure(
+    store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really_sync = os.fsync
+
+    def files_only(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        really_sync(fd)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    await put(store, "run/new/file")
+    await store.delete(path("run/new/file"))
 
 
 async def test_a_write_that_the_disk_takes_in_pieces_is_complete(
@@ -202,10 +253,34 @@ async def test_parts_are_joined_where_the_system_cannot_copy_by_itself(
     assert await get(store, "run/file") == content
 
 
+async def test_a_completion_that_is_overtaken_by_its_repetition_gives_the_same_answer(
+    store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await store.create_upload(path("run/file"))
+    parts = [UploadPart(1, await store.write_part(path("run/file"), upload, 1, chunks(b"one")))]
+    loop = asyncio.get_running_loop()
+    really_copy = LocalUploads.copy
+    overtaking: list[BlobInfo] = []
+
+    def overtaken(
+        self: LocalUploads, staged: StagedFile, path: BlobPath, upload: UploadId, name: str, offset: int
+    ) -> int:
+        monkeypatch.undo()
+        other = asyncio.run_coroutine_threadsafe(store.complete_upload(path, upload, parts), loop)
+        overtaking.append(other.result(PATIENCE))
+        return really_copy(self, staged, path, upload, name, offset)
+
+    monkeypatch.setattr(LocalUploads, "copy", overtaken)
+    info = await store.complete_upload(path("run/file"), upload, parts)
+
+    assert [info] == overtaking
+    assert await store.stat(path("run/file")) == info
+
+
 async def test_a_file_that_gets_shorter_while_it_is_read_is_an_error(
     store: LocalBlobStore, root: Path
 ) -> None:
-    await put(store, "run/file", b"x" * WRITE_BYTES)
+    await put(store, "run/file", b"x" * (2 * READ_BYTES))
 
     async with await store.open(path("run/file")) as reader:
         os.truncate(root / "run/file", 100)
@@ -279,10 +354,12 @@ async def test_memory_stays_flat_for_64_mb(store: LocalBlobStore) -> None:
 GIGABYTE = """
 import asyncio, resource, sys
 from pathlib import Path
-from runyard.server.artifacts.base import WRITE_BYTES
+from runyard.server.artifacts import local_files
+from runyard.server.artifacts.base import READ_BYTES, WRITE_BYTES
 from runyard.server.artifacts.local import LocalBlobStore
+from runyard.server.artifacts.local_uploads import LocalUploads
 from runyard.server.artifacts.paths import parse_blob_path
-from runyard.server.artifacts.types import UploadPart
+from runyard.server.artifacts.types import BlobInfo, UploadId, UploadPart
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
