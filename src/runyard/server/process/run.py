@@ -72,7 +72,6 @@ def _serve(settings: Settings, sock: socket.socket, lines: dict[str, Any]) -> No
     server = _Server(_config(app.build(settings), settings, lines))
     # What was imported stays: the collector needn't look at it again and again.
     gc.freeze()
-    gc.enable()
     try:
         server.run(sockets=[sock])
     except SystemExit as error:

@@ -209,12 +209,12 @@ class Application:
                     await send({"type": "lifespan.startup.complete"})
                     phase = "shutdown"
                     await receive()
-        except RunyardError as error:
-            log.error("%s failed: %s", phase, error)  # noqa: TRY400 - it says what to do
-            await send({"type": f"lifespan.{phase}.failed", "message": error.message})
+        except (RunyardError, OSError) as error:
+            # Such a message says all; the HTTP server logs it.
+            await send({"type": f"lifespan.{phase}.failed", "message": f"{phase} failed: {error}"})
         except Exception as error:
             log.exception("%s failed", phase)
-            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
+            await send({"type": f"lifespan.{phase}.failed", "message": f"{phase} failed: {error}"})
         else:
             await send({"type": "lifespan.shutdown.complete"})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, unquote_to_bytes
 
@@ -101,6 +102,7 @@ class BodyReader:
         )
 
 
+@cache
 def decoder_of(struct: type[msgspec.Struct]) -> _Decode:
     """A function that makes a struct of a JSON body, or raises what the caller must be told.
 
@@ -125,6 +127,7 @@ def decoder_of(struct: type[msgspec.Struct]) -> _Decode:
     return read
 
 
+@cache
 def query_reader_of(struct: type[msgspec.Struct]) -> Callable[[Scope], Any]:
     """A function that makes a struct of a query string, or raises what the caller must be told."""
     lists = _list_fields(struct)

@@ -131,10 +131,11 @@ class WorthTelling(logging.Filter):
         text = str(record.msg)
         if record.levelno < logging.WARNING:
             return text.startswith("Child process")
-        return not text.startswith(_CLIENT_FAULTS)
+        return not text.startswith(_NOISE)
 
 
-_CLIENT_FAULTS = (
+_NOISE = (
+    "Application startup failed",
     "Invalid HTTP request received",
     "Unsupported upgrade request",
     "No supported WebSocket library",

@@ -14,7 +14,7 @@ from runyard.server.web.routes import Route
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{([^}:]+)(:path)?}")
 # What every path of one API begins with says nothing in an operation's name.
-_COMMON = re.compile(r"^/api/(\d\.\d/mlflow|\d\.\d|runyard/\d|)/?")
+_COMMON = re.compile(r"^/api/(\d\.\d/mlflow(?=/)|\d\.\d(?=/)|runyard/\d|)/?")
 
 _DESCRIPTION = (
     "MLflow's tracking API and Runyard's own. Requests are read as leniently as protobuf's JSON: 64-bit "
@@ -54,7 +54,7 @@ def document(routes: Iterable[Route], *, title: str, version: str) -> dict[str, 
 
 def operation_id(route: Route) -> str:
     """`postRunsLogMetric` for POST /api/2.0/mlflow/runs/log-metric."""
-    words = re.findall(r"[A-Za-z0-9]+", _COMMON.sub("", route.path))
+    words = re.findall(r"[A-Za-z0-9]+", _COMMON.sub("", _PARAMETER.sub(r"\1", route.path)))
     return route.method.lower() + "".join(word[0].upper() + word[1:] for word in words)
 
 
