@@ -7,19 +7,22 @@ compiling and processing each statement anew would cost more than SQLite needs t
 from runyard.server.db.connection import Connection, Row, Transaction
 from runyard.server.db.database import Database
 from runyard.server.db.dialects import Dialect
-from runyard.server.db.metadata import BigId, metadata
-from runyard.server.db.query import Query, in_list
+from runyard.server.db.metadata import BigId, PlainText, metadata
+from runyard.server.db.query import INDEXED_CHARACTERS, Query, in_list, indexed
 from runyard.server.db.writer import Bulk
 
 __all__ = [
+    "INDEXED_CHARACTERS",
     "BigId",
     "Bulk",
     "Connection",
     "Database",
     "Dialect",
+    "PlainText",
     "Query",
     "Row",
     "Transaction",
     "in_list",
+    "indexed",
     "metadata",
 ]

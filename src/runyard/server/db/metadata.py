@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Integer, MetaData
+from sqlalchemy import BigInteger, Integer, MetaData, Text
 
 metadata = MetaData(
     naming_convention={
@@ -15,3 +15,6 @@ metadata = MetaData(
 
 # A 64-bit surrogate key; SQLite gives rowid tables only to a column of type INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+# A text that is compared and ordered by its bytes in both databases, whatever the locale of PostgreSQL's.
+PlainText = Text().with_variant(Text(collation="C"), "postgresql")

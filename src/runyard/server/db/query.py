@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ColumnElement
-from sqlalchemy.types import Boolean, NullType
+from sqlalchemy.types import Boolean, NullType, Text
 
 from runyard.server.db.compiled import Compiled
 
@@ -78,3 +78,34 @@ def _in_list_sqlite(element: in_list, compiler: SQLCompiler, **kw: Any) -> str:
 def _in_list_postgresql(element: in_list, compiler: SQLCompiler, **kw: Any) -> str:
     column, values = compiler.process(element.column, **kw), compiler.process(element.values, **kw)
     return f"{column} = ANY({values})"
+
+
+INDEXED_CHARACTERS = 200
+
+
+class indexed(ColumnElement[str]):  # noqa: N801 - reads as the SQL function that it is
+    """What an index holds of a text column of any length.
+
+    SQLite's entries may be as long as the text. PostgreSQL's may not: there it is the first
+    `INDEXED_CHARACTERS` of it, so a comparison needs the whole text beside it.
+    """
+
+    inherit_cache = False
+    type = Text()
+
+    def __init__(self, column: ColumnElement[str]) -> None:
+        self.column = column
+
+    @property
+    def _from_objects(self) -> Any:
+        return self.column._from_objects
+
+
+@compiles(indexed, "sqlite")
+def _indexed_sqlite(element: indexed, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.column, **kw)
+
+
+@compiles(indexed, "postgresql")
+def _indexed_postgresql(element: indexed, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"substr({compiler.process(element.column, **kw)}, 1, {INDEXED_CHARACTERS})"

@@ -70,7 +70,7 @@ class Keyed:
         key: the column that names the key.
         value: the value: a text, or the number that a metric without function means.
         functions: the numbers that functions of a metric mean.
-        prefix: how many characters of a text its index holds.
+        prefix: how many characters of a text its index holds on PostgreSQL.
     """
 
     table: FromClause
@@ -171,7 +171,7 @@ class Compiler:
     def _on_keyed(self, keyed: Keyed, node: Condition) -> Where:
         if isinstance(keyed.value, Number):
             return _on_number(keyed.number(node.field.function), node)
-        return self._on_text(keyed.value, node, keyed.prefix)
+        return self._on_text(keyed.value, node, keyed.prefix if self._dialect == "postgresql" else 0)
 
     def _on_attribute(self, attribute: Attribute, node: Condition) -> Where:
         column = attribute.column

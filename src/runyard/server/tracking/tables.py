@@ -1,8 +1,8 @@
 """Tables of experiments, runs and what is logged to them.
 
 Runs have integer surrogate ids; keys of params, tags and metrics are interned. Each attribute table is
-ordered by run (to show one) and has an index by experiment, key and value (to find many). Texts may be
-longer than an index entry may be, so those indexes hold their first `PREFIX` characters.
+ordered by run (to show one) and has an index by experiment, key and value (to find many). Indexes also
+hold what searches read besides, so that even a search that has to look at every run reads only an index.
 
 NaN can't be compared alike in both databases: it is stored as 0 beside a flag.
 """
@@ -16,23 +16,20 @@ from sqlalchemy import (
     Index,
     SmallInteger,
     Table,
-    Text,
     UniqueConstraint,
-    func,
-    text,
 )
 
-from runyard.server.db import BigId, metadata
+from runyard.server.db import INDEXED_CHARACTERS, BigId, PlainText, indexed, metadata
 
-PREFIX = 200
+PREFIX = INDEXED_CHARACTERS
 
 experiment = Table(
     "experiment",
     metadata,
     Column("id", BigId, primary_key=True),
     Column("workspace_id", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("artifact_location", Text, nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("artifact_location", PlainText, nullable=False),
     Column("lifecycle", SmallInteger, nullable=False),
     Column("creation_time", BigInteger, nullable=False),
     Column("last_update_time", BigInteger, nullable=False),
@@ -44,8 +41,8 @@ experiment_tag = Table(
     "experiment_tag",
     metadata,
     Column("experiment_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("key", Text, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("key", PlainText, primary_key=True),
+    Column("value", PlainText, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -54,25 +51,27 @@ key = Table(
     "key",
     metadata,
     Column("id", BigId, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", PlainText, nullable=False, unique=True),
 )
 
 run = Table(
     "run",
     metadata,
     Column("id", BigId, primary_key=True),
-    Column("uuid", Text, nullable=False, unique=True),
+    Column("uuid", PlainText, nullable=False, unique=True),
     Column("experiment_id", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("user_id", Text, nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("user_id", PlainText, nullable=False),
     Column("status", SmallInteger, nullable=False),
     Column("start_time", BigInteger, nullable=False),
     Column("end_time", BigInteger),
     Column("lifecycle", SmallInteger, nullable=False),
     Column("deleted_time", BigInteger),
     # Only where it isn't the experiment's location followed by the run.
-    Column("artifact_uri", Text),
-    Index("ix_run_listing", "experiment_id", "lifecycle", "start_time", "id"),
+    Column("artifact_uri", PlainText),
+    Index(
+        "ix_run_listing", "experiment_id", "lifecycle", "start_time", "id", "status", "end_time", "user_id"
+    ),
     Index("ix_run_name", "experiment_id", "name", "id"),
 )
 
@@ -82,14 +81,14 @@ run_param = Table(
     Column("run_id", BigInteger, primary_key=True, autoincrement=False),
     Column("key_id", BigInteger, primary_key=True, autoincrement=False),
     Column("experiment_id", BigInteger, nullable=False),
-    Column("value", Text, nullable=False),
+    Column("value", PlainText, nullable=False),
     sqlite_with_rowid=False,
 )
 Index(
     "ix_run_param_value",
     run_param.c.experiment_id,
     run_param.c.key_id,
-    func.substr(run_param.c.value, text("1"), text(str(PREFIX))),
+    indexed(run_param.c.value),
     run_param.c.run_id,
 )
 
@@ -99,14 +98,14 @@ run_tag = Table(
     Column("run_id", BigInteger, primary_key=True, autoincrement=False),
     Column("key_id", BigInteger, primary_key=True, autoincrement=False),
     Column("experiment_id", BigInteger, nullable=False),
-    Column("value", Text, nullable=False),
+    Column("value", PlainText, nullable=False),
     sqlite_with_rowid=False,
 )
 Index(
     "ix_run_tag_value",
     run_tag.c.experiment_id,
     run_tag.c.key_id,
-    func.substr(run_tag.c.value, text("1"), text(str(PREFIX))),
+    indexed(run_tag.c.value),
     run_tag.c.run_id,
 )
 
@@ -136,7 +135,22 @@ run_metric = Table(
     # NULL for NaN: both infinities were logged.
     Column("sum", Double),
     Column("stale", SmallInteger, nullable=False),
-    Index("ix_run_metric_value", "experiment_id", "key_id", "last_nan", "last_value", "run_id"),
+    # What follows the run serves the functions of a metric's history.
+    Index(
+        "ix_run_metric_value",
+        "experiment_id",
+        "key_id",
+        "last_nan",
+        "last_value",
+        "run_id",
+        "max_value",
+        "min_value",
+        "first_nan",
+        "first_value",
+        "count",
+        "nan_count",
+        "sum",
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -146,12 +160,12 @@ dataset = Table(
     metadata,
     Column("id", BigId, primary_key=True),
     Column("experiment_id", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("source_type", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("schema", Text),
-    Column("profile", Text),
+    Column("name", PlainText, nullable=False),
+    Column("digest", PlainText, nullable=False),
+    Column("source_type", PlainText, nullable=False),
+    Column("source", PlainText, nullable=False),
+    Column("schema", PlainText),
+    Column("profile", PlainText),
     UniqueConstraint("experiment_id", "name", "digest"),
 )
 
@@ -162,9 +176,9 @@ run_dataset = Table(
     Column("dataset_id", BigInteger, primary_key=True, autoincrement=False),
     # The tag `mlflow.data.context`, which searches compare; empty where there is none. A run may read
     # the same data for training and for evaluation.
-    Column("context", Text, primary_key=True),
+    Column("context", PlainText, primary_key=True),
     # All tags as a JSON object of strings.
-    Column("tags", Text, nullable=False),
+    Column("tags", PlainText, nullable=False),
     Index("ix_run_dataset_dataset_id", "dataset_id", "context", "run_id"),
     sqlite_with_rowid=False,
 )
@@ -173,16 +187,16 @@ logged_model = Table(
     "logged_model",
     metadata,
     Column("id", BigId, primary_key=True),
-    Column("uuid", Text, nullable=False, unique=True),
+    Column("uuid", PlainText, nullable=False, unique=True),
     Column("experiment_id", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("artifact_location", Text, nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("artifact_location", PlainText, nullable=False),
     Column("creation_time", BigInteger, nullable=False),
     Column("last_update_time", BigInteger, nullable=False),
     Column("status", SmallInteger, nullable=False),
     # Empty where it isn't known.
-    Column("model_type", Text, nullable=False),
-    Column("source_run", Text, nullable=False),
+    Column("model_type", PlainText, nullable=False),
+    Column("source_run", PlainText, nullable=False),
     Column("lifecycle", SmallInteger, nullable=False),
     Column("deleted_time", BigInteger),
     Index("ix_logged_model_listing", "experiment_id", "lifecycle", "creation_time", "id"),
@@ -196,14 +210,14 @@ logged_model_param = Table(
     Column("model_id", BigInteger, primary_key=True, autoincrement=False),
     Column("key_id", BigInteger, primary_key=True, autoincrement=False),
     Column("experiment_id", BigInteger, nullable=False),
-    Column("value", Text, nullable=False),
+    Column("value", PlainText, nullable=False),
     sqlite_with_rowid=False,
 )
 Index(
     "ix_logged_model_param_value",
     logged_model_param.c.experiment_id,
     logged_model_param.c.key_id,
-    func.substr(logged_model_param.c.value, text("1"), text(str(PREFIX))),
+    indexed(logged_model_param.c.value),
     logged_model_param.c.model_id,
 )
 
@@ -213,14 +227,14 @@ logged_model_tag = Table(
     Column("model_id", BigInteger, primary_key=True, autoincrement=False),
     Column("key_id", BigInteger, primary_key=True, autoincrement=False),
     Column("experiment_id", BigInteger, nullable=False),
-    Column("value", Text, nullable=False),
+    Column("value", PlainText, nullable=False),
     sqlite_with_rowid=False,
 )
 Index(
     "ix_logged_model_tag_value",
     logged_model_tag.c.experiment_id,
     logged_model_tag.c.key_id,
-    func.substr(logged_model_tag.c.value, text("1"), text(str(PREFIX))),
+    indexed(logged_model_tag.c.value),
     logged_model_tag.c.model_id,
 )
 
@@ -234,8 +248,8 @@ logged_model_metric = Table(
     Column("timestamp", BigInteger, primary_key=True, autoincrement=False),
     Column("step", BigInteger, primary_key=True, autoincrement=False),
     Column("run_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("dataset_name", Text, primary_key=True),
-    Column("dataset_digest", Text, primary_key=True),
+    Column("dataset_name", PlainText, primary_key=True),
+    Column("dataset_digest", PlainText, primary_key=True),
     Column("experiment_id", BigInteger, nullable=False),
     Column("is_nan", SmallInteger, nullable=False),
     Column("value", Double, nullable=False),
@@ -248,7 +262,7 @@ run_model = Table(
     "run_model",
     metadata,
     Column("run_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("model_uuid", Text, primary_key=True),
+    Column("model_uuid", PlainText, primary_key=True),
     Column("direction", SmallInteger, primary_key=True, autoincrement=False),  # 0 input, 1 output
     Column("step", BigInteger, primary_key=True, autoincrement=False),
     Index("ix_run_model_model", "model_uuid", "run_id"),
