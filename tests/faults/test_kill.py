@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.server import Client, Server
+from tests.faults.server import Answer, Client, Server
 
 ROUNDS = 3
 WRITERS = 6
@@ -27,7 +27,7 @@ class Ledger:
     acknowledged: dict[str, list[int]] = field(default_factory=dict)
     params: dict[str, dict[str, str]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
-    failure: BaseException | None = None
+    failure: Exception | None = None
 
 
 class Writer(threading.Thread):
@@ -45,7 +45,7 @@ class Writer(threading.Thread):
             self._write(self._server.client())
         except (OSError, http.client.HTTPException):
             pass  # killed
-        except BaseException as error:
+        except (Answer, AssertionError, KeyError, ValueError) as error:
             self._ledger.failure = error
 
     def _write(self, client: Client) -> None:
