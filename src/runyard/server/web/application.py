@@ -150,7 +150,8 @@ class Application:
 
     def _find(self, scope: Scope) -> tuple[_Target, dict[str, str]] | None:
         method, path = scope["method"], scope["path"]
-        check_path(scope)
+        if b"%" in (scope.get("raw_path") or b""):
+            check_path(scope)
         if method == "HEAD":
             method = "GET"
         found = self._router.find(method, path)

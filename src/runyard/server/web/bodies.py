@@ -172,11 +172,8 @@ def check_path(scope: Scope) -> None:
     Raises:
         MalformedRequest: it isn't UTF-8, or holds a NUL character.
     """
-    raw: bytes = scope.get("raw_path") or b""
-    if b"%" not in raw:
-        return
     try:
-        path = unquote_to_bytes(raw).decode()
+        path = unquote_to_bytes(scope["raw_path"]).decode()
     except UnicodeDecodeError as error:
         raise MalformedRequest("The address isn't valid UTF-8.") from error
     if "\x00" in path:

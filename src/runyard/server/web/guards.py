@@ -24,25 +24,29 @@ class LoopbackGuard:
     """Protects a server without login from web pages in the user's own browser.
 
     A page of any site can make a browser send requests to a loopback address; through DNS rebinding even
-    read the answers. So: the Host name must be a loopback one, nothing may come through a proxy, and what
-    a browser marks as coming from another site is refused.
+    read the answers. So: the Host name must be a loopback one, nothing may come through a proxy, and of
+    what a browser marks as coming from another site only the following of a link is answered.
     """
 
     def __init__(self) -> None:
         self._known_hosts: set[bytes] = set()
 
     def __call__(self, scope: Scope) -> None:
-        host = b""
+        host, site, mode = b"", b"", b""
         for name, value in scope["headers"]:
             if name == b"host":
                 host = value
+            elif name == b"sec-fetch-site":
+                site = value
+            elif name == b"sec-fetch-mode":
+                mode = value
             elif name in _FORWARDED:
                 raise PermissionDenied(
                     "This server has no login and takes no requests through a proxy. "
                     "Reach it directly on this machine."
                 )
-            elif name == b"sec-fetch-site" and value == b"cross-site":
-                raise PermissionDenied("This server has no login and takes no requests from other web sites.")
+        if site == b"cross-site" and not (mode == b"navigate" and scope["method"] == "GET"):
+            raise PermissionDenied("This server has no login and takes no requests from other web sites.")
         if host not in self._known_hosts:
             self._check_host(host)
 
