@@ -40,9 +40,15 @@ class PostgreSQLDialect(Dialect):
         self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     def connect(self, *, readonly: bool) -> Any:
-        del readonly
         # Autocommit: transactions are opened explicitly, as on SQLite.
-        return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=3)
+        connection = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=3)
+        if not readonly:
+            # What is acknowledged must be on the disk, whatever the database's default is.
+            connection.execute(
+                "SELECT set_config('synchronous_commit', 'on', false)"
+                " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+            )
+        return connection
 
     def begin(self, connection: Any, *, readonly: bool) -> None:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if readonly else "BEGIN")

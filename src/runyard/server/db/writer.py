@@ -166,25 +166,34 @@ class Writer:
     def _run_until_settled(self, group: list[_Pending[Any]]) -> None:
         """Run a group, again where the database asks for it. Raises what its members must be told."""
         for attempt in range(1, MAX_ATTEMPTS + 1):
-            tx = None
+            committing = False
             try:
                 self._ensure_connected()
                 self._dialect.begin(self._driver, readonly=False)
                 tx = Transaction(self._dialect, self._driver)
                 _run_members(tx, group)
+                committing = True
                 self._driver.execute("COMMIT")
             except self._dialect.error as error:
                 self._rollback()
                 fault = self._dialect.fault(error)
                 if fault is Fault.LOST:
                     self._disconnect()
+                    if committing:
+                        # Nobody can tell whether it was committed: running it again could do it twice.
+                        raise _told(fault, error) from error
                 if fault in (Fault.RETRY, Fault.LOST) and attempt < MAX_ATTEMPTS:
                     continue
                 if fault in (Fault.INTEGRITY, Fault.OTHER) and len(group) > 1:
                     raise _RunAlone from error
                 raise _told(fault, error) from error
-            except BaseException:
+            except (RunyardError, _RunAlone):
                 self._rollback()
+                raise
+            except Exception as error:
+                self._rollback()
+                if len(group) > 1:
+                    raise _RunAlone from error
                 raise
             tx.committed()
             return
