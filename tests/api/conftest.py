@@ -19,6 +19,7 @@ The fixture `api` is a started server (`runyard.server.app.build`) on a fresh da
 * `get`, `post`, `patch`, `delete` take a path and JSON (`get`: parameters of the query); `request` takes
   raw bodies and headers as well. All return a `Reply`; `Reply.ok()` asserts success and gives the body.
 * `together` sends many requests at once, for races.
+* `assert_refused` checks a table of bad requests in one test: one server for all of them.
 * `experiment()` and `run()` make what most tests begin with.
 
 Databases are copies of one with the migrated schema, so that a test costs milliseconds on SQLite and
@@ -84,6 +85,16 @@ class Reply:
         """The field that a failure is about."""
         found: str | None = self.body.get("field")
         return found
+
+
+def assert_refused(
+    replies: Mapping[str, Reply],
+    fields: Mapping[str, str],
+    error: tuple[int, str] = (400, "INVALID_PARAMETER_VALUE"),
+) -> None:
+    """Every reply of a table of cases is this error and names its field."""
+    assert {name: reply.error for name, reply in replies.items()} == dict.fromkeys(fields, error)
+    assert {name: reply.field for name, reply in replies.items()} == fields
 
 
 class Loop:

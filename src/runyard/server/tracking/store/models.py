@@ -82,7 +82,7 @@ _points = Query(
     )
     .select_from(_mm.join(t.run, t.run.c.id == _mm.c.run_id))
     .where(in_list(_mm.c.model_id, "ids"))
-    .order_by(_mm.c.model_id, _mm.c.key_id, _mm.c.timestamp, _mm.c.step, _mm.c.run_id, _mm.c.dataset_name)
+    .order_by(*_mm.primary_key.columns)
 )
 _params_of = Query(
     select(_p.c.key_id, _p.c.value).where(
