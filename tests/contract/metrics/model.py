@@ -103,9 +103,7 @@ def same_summary(one: Summary, other: Summary) -> bool:
 
 def as_list(points: Points) -> list[Point]:
     """Columns as tuples."""
-    return list(
-        zip(points.timestamps.tolist(), points.steps.tolist(), points.values.tolist(), strict=True)
-    )
+    return list(zip(points.timestamps.tolist(), points.steps.tolist(), points.values.tolist(), strict=True))
 
 
 def same_points(one: Sequence[Point], other: Sequence[Point]) -> bool:

@@ -187,8 +187,8 @@ def test_the_engine_equals_the_model(database: Database, request: pytest.Fixture
         pass
 
     BoundMachine.database = database
-    examples = 400 if database.dialect.name == "sqlite" else 8
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    examples = 100 if database.dialect.name == "sqlite" else 8
+    run_state_machine_as_test(
         BoundMachine,
         settings=settings(
             max_examples=examples,

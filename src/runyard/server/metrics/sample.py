@@ -8,7 +8,7 @@ import numpy as np
 
 from runyard.server.db import Connection
 from runyard.server.metrics.chunk import SteppedChunk, read_points, read_stepped
-from runyard.server.metrics.columns import join, no_points, rank_of, sort_unique, take
+from runyard.server.metrics.columns import Ints, join, no_points, rank_of, sort_unique, take
 from runyard.server.metrics.downsample import in_axis_order
 from runyard.server.metrics.history import live_of
 from runyard.server.metrics.live import live_points
@@ -93,23 +93,23 @@ def _pick(connection: Connection, blocks: list[_Block], count: int) -> Points:
     if not total:
         return no_points()
     wanted = _ranks(total, count)
+    starts = np.cumsum([0, *(block.n for block in blocks)]).tolist()
+    # Where blocks overlap, the last point needn't be in the block that starts last.
     last = max(blocks, key=lambda block: block.max_step)
-    starts = np.cumsum([0, *(block.n for block in blocks)])
     parts = []
-    for block, start in zip(blocks, starts.tolist(), strict=False):
-        ranks = wanted[(wanted >= start) & (wanted < start + block.n)] - start
-        if block is last and wanted[-1] == total - 1:
-            # Where blocks overlap, the last point may not be in the last block.
-            ranks = np.append(ranks[ranks < block.n - 1], block.n - 1)
-        elif start + block.n == total:
-            ranks = ranks[ranks < block.n - 1]
+    for block, start, end in zip(blocks, starts[:-1], starts[1:], strict=True):
+        ranks = wanted[(wanted >= start) & (wanted < end)] - start
+        if total > count:
+            ranks = ranks[ranks + start < total - 1]
+            if block is last:
+                ranks = np.union1d(ranks, block.n - 1)
         if len(ranks):
             parts.append(take(block.read(connection), ranks))
     points = join(parts)
     return take(points, np.lexsort((rank_of(points.values), points.timestamps, points.steps)))
 
 
-def _ranks(total: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _ranks(total: int, count: int) -> Ints:
     """The ranks to pick: where each of `count` parts starts, the larger parts first, and the last."""
     if total <= count:
         return np.arange(total)
