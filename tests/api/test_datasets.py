@@ -89,6 +89,22 @@ def test_one_dataset_in_two_contexts_is_two_inputs(api: Api) -> None:
     assert contexts(api, run) == [("iris", "d1", "eval"), ("iris", "d1", "training")]
 
 
+def test_a_use_without_context_adds_nothing_to_one_with(api: Api) -> None:
+    # Given
+    run = api.run()
+    # When: as clients do beside each metric on a dataset
+    api.post("runs/log-inputs", {"run_id": run, "datasets": [use("training")]}).ok()
+    api.post("runs/log-inputs", {"run_id": run, "datasets": [use()]}).ok()
+    both = [use(name="wine"), use("eval", name="wine"), use(name="barley")]
+    api.post("runs/log-inputs", {"run_id": run, "datasets": both}).ok()
+    # Then
+    assert sorted(contexts(api, run)) == [
+        ("barley", "d1", ""),
+        ("iris", "d1", "training"),
+        ("wine", "d1", "eval"),
+    ]
+
+
 def test_a_dataset_belongs_to_its_experiment(api: Api) -> None:
     # Given: the same name and digest in two experiments
     first, second = api.run(), api.run()

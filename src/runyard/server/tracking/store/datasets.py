@@ -50,6 +50,9 @@ _insert = Query(
         .on_conflict_do_nothing()
     )
 )
+_read_by = Query(
+    select(_rd.dataset_id).where(_rd.run_id == bindparam("run_id"), in_list(_rd.dataset_id, "datasets"))
+)
 _link = Query(
     lambda d: (
         d.insert(t.run_dataset).values({c.name: bindparam(c.name) for c in _rd}).on_conflict_do_nothing()
@@ -98,7 +101,9 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 def link(tx: Transaction, run_id: int, experiment_id: int, datasets: Sequence[DatasetInput]) -> None:
     """Note datasets that a run read. What is known of a dataset or of a use stays as it is.
 
-    A dataset is known by its name and digest, a use by its run, dataset and context.
+    A dataset is known by its name and digest, a use by its run, dataset and context. A use without a
+    context is one more only where the run didn't read the dataset yet: clients log such a use beside
+    each metric on a dataset.
     """
     first = {(x.name, x.digest, context_of(x)): x for x in reversed(datasets)}
     new = {(x.name, x.digest): x for x in first.values()}
@@ -107,6 +112,10 @@ def link(tx: Transaction, run_id: int, experiment_id: int, datasets: Sequence[Da
     if missing:
         tx.execute_many(_insert, [_row(experiment_id, new[key]) for key in missing])
         ids |= _ids_of(tx, experiment_id, missing)
+    known = {key[:2] for key in first if key[2]}
+    if len(known) < len(new):
+        read = {row[0] for row in tx.rows(_read_by, run_id=run_id, datasets=list(ids.values()))}
+        known |= {key for key, found in ids.items() if found in read}
     rows = [
         {
             "run_id": run_id,
@@ -115,6 +124,7 @@ def link(tx: Transaction, run_id: int, experiment_id: int, datasets: Sequence[Da
             "tags": _encode({tag.key: tag.value for tag in use.tags}).decode(),
         }
         for (name, digest, context), use in first.items()
+        if context or (name, digest) not in known
     ]
     tx.execute_many(_link, sorted(rows, key=lambda row: (row["dataset_id"], row["context"])))
 
