@@ -10,7 +10,7 @@ from runyard import __version__
 class _Commands(click.Group):
     """Loads a command's module when it is called: a start of one must not pay for the others."""
 
-    modules = {"server": "runyard.cli.server"}
+    modules = {"demo": "runyard.cli.demo", "server": "runyard.cli.server"}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
