@@ -5,16 +5,20 @@ Nothing else constructs anything. To see the whole server, read `build`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from starlette.types import Scope
 
 from runyard.server import settings as settings_module
-from runyard.server.artifacts import MultipartUploads, open_store
+from runyard.server.artifacts import BlobStore, MultipartUploads, open_store
 from runyard.server.auth import LOCAL, Permission, Principal, require
 from runyard.server.db.database import Database, open_dialect
 from runyard.server.db.migrate import upgrade
+from runyard.server.kernel import clock, ids
+from runyard.server.metrics.compaction import Compactor
 from runyard.server.mlflow_api.artifacts import ArtifactEndpoints
 from runyard.server.mlflow_api.datasets import DatasetEndpoints
 from runyard.server.mlflow_api.experiments import ExperimentEndpoints
@@ -26,17 +30,20 @@ from runyard.server.mlflow_api.runs import RunEndpoints
 from runyard.server.mlflow_api.server_info import ServerInfoEndpoints
 from runyard.server.operations import Limits, OperationEndpoints
 from runyard.server.settings import Settings
+from runyard.server.tracking.routes import TrackingRoutes
 from runyard.server.tracking.service import (
     Artifacts,
+    Charts,
     Experiments,
+    Keys,
     LoggedModels,
     MetricHistory,
     RunInputs,
     RunLog,
     Runs,
     RunSearch,
+    SummaryRows,
 )
-from runyard.server.tracking.store.keys import Keys
 from runyard.server.web import Application, Route
 from runyard.server.web.guards import LoopbackGuard
 from runyard.server.web.traffic import GroupTraffic, Traffic
@@ -59,7 +66,9 @@ def build(settings: Settings) -> Application:
     history = MetricHistory(database, keys)
     inputs = RunInputs(database)
     models = LoggedModels(database, keys)
+    charts = Charts(database, keys)
     artifacts = Artifacts(database, blobs)
+    compactor = Compactor(database, SummaryRows(), holder=ids.new_request_id())
 
     artifact_endpoints = ArtifactEndpoints(artifacts)
     mlflow_api = MlflowApi(
@@ -82,7 +91,12 @@ def build(settings: Settings) -> Application:
         workers=settings.workers,
         limits=Limits(settings.max_body_bytes, settings.max_database_bytes, settings.max_artifact_bytes),
     )
-    routes = [*operations.routes(), *mlflow_api.routes(), *artifact_endpoints.plain_routes()]
+    routes = [
+        *operations.routes(),
+        *mlflow_api.routes(),
+        *artifact_endpoints.plain_routes(),
+        *TrackingRoutes(charts).routes(),
+    ]
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -90,9 +104,11 @@ def build(settings: Settings) -> Application:
         database.start()
         try:
             await experiments.ensure_default()
-            async with blobs:
+            compactor.start()
+            async with blobs, _repeated(partial(_purge_uploads, blobs)):
                 yield
         finally:
+            compactor.stop()
             database.close()
 
     return Application(
@@ -104,6 +120,28 @@ def build(settings: Settings) -> Application:
         fallback=mlflow_api.refuse,
         lifespan=lifespan,
     )
+
+
+@asynccontextmanager
+async def _repeated(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Do something now and then every hour, until the block ends."""
+
+    async def repeat() -> None:
+        while True:
+            await work()
+            await asyncio.sleep(3600)
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _purge_uploads(blobs: BlobStore) -> None:
+    """Drop the parts of uploads that nobody went on with for a week."""
+    if isinstance(blobs, MultipartUploads):
+        await blobs.purge_stale_uploads(clock.now_ms() - 7 * 24 * 3_600_000)
 
 
 def create() -> Application:

@@ -23,6 +23,7 @@ PIECE = 25_000
 MAX_PAGE = 100_000
 MAX_BULK_RUNS = 100
 MAX_BULK_POINTS = 25_000
+MAX_INTERVAL_POINTS = 2500
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,6 +50,16 @@ class GetHistoryBulk(Request):
 
     run_id: list[str] | None = None
     metric_key: str | None = None
+    max_results: Int64 | None = None
+
+
+class GetHistoryBulkInterval(Request):
+    """metrics/get-history-bulk-interval"""
+
+    run_ids: list[str] | None = None
+    metric_key: str | None = None
+    start_step: Int64 | None = None
+    end_step: Int64 | None = None
     max_results: Int64 | None = None
 
 
@@ -83,6 +94,14 @@ class MetricEndpoints:
                 HistoryBulk,
                 read,
                 "Get a metric's points in several runs",
+            ),
+            get(
+                "/mlflow/metrics/get-history-bulk-interval",
+                self.get_history_bulk_interval,
+                GetHistoryBulkInterval,
+                History,
+                read,
+                "Get a sample of a metric's points in several runs",
             ),
         ]
 
@@ -130,13 +149,29 @@ class MetricEndpoints:
             )
         limit = MAX_BULK_POINTS if sent.max_results is None else min(sent.max_results, MAX_BULK_POINTS)
         found = await self._history.of_runs(call.principal, run_ids, sent.metric_key, limit=max(limit, 1))
-        return HistoryBulk(
-            [
-                WireMetric(sent.metric_key, wire.number(value), timestamp, step, run)
-                for run, points in found
-                for value, timestamp, step in _columns(points)
-            ]
-        )
+        return HistoryBulk(_of_runs(sent.metric_key, found))
+
+    async def get_history_bulk_interval(self, call: Call) -> History:
+        """metrics/get-history-bulk-interval"""
+        sent: GetHistoryBulkInterval = call.body
+        run_ids = sent.run_ids or []
+        if not run_ids:
+            raise wire.missing("run_ids")
+        if len(run_ids) > MAX_BULK_RUNS:
+            raise InvalidArgument(
+                f"GetMetricHistoryBulkInterval request must specify at most {MAX_BULK_RUNS} run_ids. "
+                f"Received {len(run_ids)} run_ids.",
+                field="run_ids",
+            )
+        metric = wire.required(sent.metric_key, "metric_key")
+        limit = MAX_INTERVAL_POINTS if sent.max_results is None else sent.max_results
+        if not 1 <= limit <= MAX_INTERVAL_POINTS:
+            raise InvalidArgument(
+                f"max_results must be between 1 and {MAX_INTERVAL_POINTS}.", field="max_results"
+            )
+        steps = _steps(sent.start_step, sent.end_step)
+        found = await self._history.sampled(call.principal, run_ids, metric, limit=limit, steps=steps)
+        return History(_of_runs(metric, found))
 
     async def _stream(
         self, call: Call, run: str, metric: str, points: Points | None, token: str | None
@@ -152,6 +187,30 @@ class MetricEndpoints:
             page = await self._history.page(call.principal, run, metric, limit=PIECE, token=token)
             points, token = page.points, page.next_token
         yield b"]}"
+
+
+def _steps(start: int | None, end: int | None) -> tuple[int, int] | None:
+    if start is None and end is None:
+        return None
+    if start is None or end is None:
+        raise InvalidArgument(
+            "If either start step or end step are specified, both must be specified.",
+            field="start_step" if start is None else "end_step",
+        )
+    if start > end:
+        raise InvalidArgument(
+            f"end_step must be greater than start_step. Found start_step={start} and end_step={end}.",
+            field="end_step",
+        )
+    return start, end
+
+
+def _of_runs(metric: str, found: list[tuple[str, Points]]) -> list[WireMetric]:
+    return [
+        WireMetric(metric, wire.number(value), timestamp, step, run)
+        for run, points in found
+        for value, timestamp, step in _columns(points)
+    ]
 
 
 def _columns(points: Points) -> Iterator[tuple[float, int, int]]:

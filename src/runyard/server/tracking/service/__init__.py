@@ -1,6 +1,7 @@
 """Use cases of experiments and runs, one module per noun."""
 
 from runyard.server.tracking.service.artifacts import Artifacts
+from runyard.server.tracking.service.charts import Charts
 from runyard.server.tracking.service.datasets import RunInputs
 from runyard.server.tracking.service.experiments import Experiments
 from runyard.server.tracking.service.history import MetricHistory
@@ -8,14 +9,19 @@ from runyard.server.tracking.service.logging import RunLog
 from runyard.server.tracking.service.models import LoggedModels
 from runyard.server.tracking.service.runs import Runs
 from runyard.server.tracking.service.search import RunSearch
+from runyard.server.tracking.store.keys import Keys
+from runyard.server.tracking.store.summaries import SummaryRows
 
 __all__ = [
     "Artifacts",
+    "Charts",
     "Experiments",
+    "Keys",
     "LoggedModels",
     "MetricHistory",
     "RunInputs",
     "RunLog",
     "RunSearch",
     "Runs",
+    "SummaryRows",
 ]

@@ -76,6 +76,47 @@ class MetricHistory:
 
         return await self._database.read(read)
 
+    async def sampled(
+        self,
+        principal: Principal,
+        run_ids: Sequence[str],
+        metric: str,
+        *,
+        limit: int,
+        steps: tuple[int, int] | None,
+    ) -> list[tuple[str, Points]]:
+        """One metric of several runs, each reduced to at most `limit` points, evenly spaced.
+
+        Args:
+            principal: who asks.
+            run_ids: the runs; all must exist.
+            metric: the key.
+            limit: the most points per run.
+            steps: the first and the last step; None for all.
+        """
+        del principal
+        low, high = steps or (None, None)
+
+        def read(connection: Connection) -> list[tuple[str, Points]]:
+            found = runs.find_ids(connection, run_ids)
+            for run in run_ids:
+                if run not in found:
+                    raise missing_run(run)
+            key = self._keys.find(connection, [metric]).get(metric)
+            if key is None:
+                return []
+            return [
+                (
+                    run,
+                    engine.sample(
+                        connection, series_id(found[run][0], key), count=limit, min_step=low, max_step=high
+                    ),
+                )
+                for run in run_ids
+            ]
+
+        return await self._database.read(read)
+
 
 def _position(token: str) -> Position:
     values = decode_token("history", token)

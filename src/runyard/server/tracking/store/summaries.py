@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from runyard.server.db import Connection, Dialect, Query, Row, Transaction
+from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
 from runyard.server.metrics.types import SeriesId, Summary, key_of, scope_of, series_id
 from runyard.server.tracking.tables import run_metric as m
 
@@ -106,8 +106,26 @@ _replace = Query(
 )
 
 
+_first_times = Query(
+    select(m.c.run_id, m.c.key_id, m.c.first_time).where(
+        in_list(m.c.run_id, "runs"), in_list(m.c.key_id, "keys")
+    )
+)
+
+
 def _for_update(d: Dialect, statement: Any) -> Any:
     return statement.with_for_update() if d.name == "postgresql" else statement
+
+
+def first_times(connection: Connection, series: Sequence[SeriesId]) -> dict[SeriesId, int]:
+    """When the first point (by step) was, of those series that have points."""
+    rows = connection.rows(
+        _first_times,
+        runs=sorted({scope_of(one) for one in series}),
+        keys=sorted({key_of(one) for one in series}),
+    )
+    found = {series_id(row[0], row[1]): row[2] for row in rows}
+    return {one: found[one] for one in series if one in found}
 
 
 def merge_row(experiment_id: int, series: SeriesId, s: Summary) -> Row:
