@@ -108,7 +108,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": masked(record.getMessage(), self._secrets),
         }
-        line |= {name: masked(v) if isinstance(v, str) else v for name, v in _known(record).items()}
+        for name, value in _known(record).items():
+            line[name] = masked(value, self._secrets) if isinstance(value, str) else value
         if record.exc_info:
             line["exception"] = masked(self.formatException(record.exc_info), self._secrets)
         try:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Literal
-from urllib.parse import parse_qs
 
 import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
+
+from runyard.server.web.bodies import parse_query
 
 Handler = Callable[[Any], Awaitable[Any]]
 Source = Literal["body", "query", "none", "stream"]
@@ -56,12 +57,6 @@ class Call:
     def query(self) -> dict[str, list[str]]:
         """The query string's values by name."""
         return parse_query(self.scope)
-
-
-def parse_query(scope: Scope) -> dict[str, list[str]]:
-    """The query string's values by name; empty values are kept."""
-    raw: bytes = scope.get("query_string", b"")
-    return parse_qs(raw.decode("utf-8", "replace"), keep_blank_values=True) if raw else {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,20 +146,13 @@ class Twin:
     def expand(self, route: Route) -> list[Route]:
         """The route under every prefix; the first is the documented one."""
         return [
-            Route(
-                method=route.method,
-                path=prefix + route.path,
-                handler=route.handler,
-                permission=route.permission,
-                summary=route.summary,
-                request=route.request,
-                source=route.source,
-                response=route.response,
-                tag=route.tag,
-                alias=route.alias or i > 0,
-            )
+            replace(route, path=prefix + route.path, alias=route.alias or i > 0)
             for i, prefix in enumerate(self.prefixes)
         ]
+
+
+# A target and the names of its path's parameters.
+_Entry = tuple[Any, tuple[str, ...]]
 
 
 @dataclass(slots=True)
@@ -173,8 +161,8 @@ class _Node:
 
     fixed: dict[str, _Node] = field(default_factory=dict)
     one: _Node | None = None
-    routes: dict[str, tuple[Any, tuple[str, ...]]] = field(default_factory=dict)
-    rest: dict[str, tuple[Any, tuple[str, ...]]] = field(default_factory=dict)
+    routes: dict[str, _Entry] = field(default_factory=dict)
+    rest: dict[str, _Entry] = field(default_factory=dict)
 
 
 class Router:
@@ -217,7 +205,7 @@ class Router:
         for segment in path.strip("/").split("/"):
             if segment.endswith(":path}"):
                 names.append(segment[1:-6])
-                node.rest[method] = (target, tuple(names))
+                _put(node.rest, method, path, (target, tuple(names)))
                 return
             if segment.startswith("{"):
                 names.append(segment[1:-1])
@@ -225,13 +213,11 @@ class Router:
                 node = node.one
             else:
                 node = node.fixed.setdefault(segment, _Node())
-        if method in node.routes:
-            raise ValueError(f"two routes at {method} {path}")
-        node.routes[method] = (target, tuple(names))
+        _put(node.routes, method, path, (target, tuple(names)))
 
     def _walk(
         self, node: _Node, segments: list[str], at: int, values: list[str], method: str
-    ) -> tuple[tuple[Any, tuple[str, ...]], list[str]] | None:
+    ) -> tuple[_Entry, list[str]] | None:
         if at == len(segments):
             found = node.routes.get(method)
             return None if found is None else (found, values)
@@ -246,3 +232,9 @@ class Router:
                 return deeper
         rest = node.rest.get(method)
         return None if rest is None else (rest, [*values, "/".join(segments[at:])])
+
+
+def _put(routes: dict[str, _Entry], method: str, path: str, entry: _Entry) -> None:
+    if method in routes:
+        raise ValueError(f"two routes at {method} {path}")
+    routes[method] = entry
