@@ -116,7 +116,7 @@ def _check(
             raise InvalidArgument(f"'{name}' takes 1 to {limit:,} values; there are {count:,}.", field=name)
     if len(run_ids) * len(metrics) > MAX_SERIES:
         raise InvalidArgument(
-            f"{len(run_ids):,} runs by {len(metrics):,} keys make more than {MAX_SERIES:,} lines; ask for less.",
+            f"{len(run_ids):,} runs by {len(metrics):,} keys exceed {MAX_SERIES:,} lines; ask for less.",
             field="keys",
         )
     if not 1 <= buckets <= MAX_BUCKETS:
