@@ -8,7 +8,8 @@ import pytest
 
 from runyard.server.db import Database
 from runyard.server.metrics import engine
-from runyard.server.metrics.fold import Limits, prepare, swap
+from runyard.server.metrics.distribution import Limits
+from runyard.server.metrics.fold import prepare, swap
 from runyard.server.metrics.types import PointBatch, Points, SeriesId, key_of, scope_of
 from tests.contract.metrics.model import MemoryKeeper, Model, Point, as_list
 

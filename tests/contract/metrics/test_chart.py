@@ -13,7 +13,7 @@ from runyard.server.db import Database
 from runyard.server.metrics import chart as charts
 from runyard.server.metrics import engine
 from runyard.server.metrics.columns import rank_of, sort_unique, take
-from runyard.server.metrics.fold import Limits
+from runyard.server.metrics.distribution import Limits
 from runyard.server.metrics.types import Axis, Buckets, Points, SeriesChart, series_id
 from tests.contract.metrics.conftest import Store, batch
 

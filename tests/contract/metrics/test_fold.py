@@ -7,7 +7,8 @@ from sqlalchemy import func, select
 
 from runyard.server.db import Connection, Query, Transaction
 from runyard.server.metrics import engine, log
-from runyard.server.metrics.fold import Fold, Limits, prepare, swap
+from runyard.server.metrics.distribution import Limits
+from runyard.server.metrics.fold import Fold, prepare, swap
 from runyard.server.metrics.tables import metric_batch, metric_chunk, metric_pack
 from runyard.server.metrics.types import PointBatch, series_id
 from tests.contract.metrics.conftest import Store, batch
@@ -60,15 +61,15 @@ def test_short_series_of_a_scope_share_a_pack(store: Store) -> None:
 def test_when_the_pack_overflows_the_longest_series_leave_it(store: Store) -> None:
     store.append(batch(1, 1, steps(0, 10)), batch(1, 2, steps(0, 100)), batch(1, 3, steps(0, 12)))
     fold = prepared(store)
-    assert {chunk.series for chunk in fold.chunks} == {series_id(1, 2)}
-    assert [chunk.n for chunk in fold.chunks] == [64, 36]
-    assert len(fold.pack) == 22
+    assert {chunk.series for chunk in fold.parts.chunks} == {series_id(1, 2)}
+    assert [chunk.n for chunk in fold.parts.chunks] == [64, 36]
+    assert len(fold.parts.pack) == 22
 
 
 def test_a_scope_with_many_keys_has_a_larger_pack(store: Store) -> None:
     keys = list(range(400))
     store.append(PointBatch(1, keys, keys, keys, keys, [0.5] * 400))
-    assert len(prepared(store, limits=Limits(pack=50, pack_per_key=2)).pack) == 400
+    assert len(prepared(store, limits=Limits(pack=50, pack_per_key=2)).parts.pack) == 400
 
 
 def test_a_growing_series_rewrites_each_point_a_few_times(store: Store) -> None:
@@ -78,7 +79,7 @@ def test_a_growing_series_rewrites_each_point_a_few_times(store: Store) -> None:
     for start in range(0, 1_024, 4):
         store.append(batch(1, 5, steps(start, start + 4)))
         fold = prepared(store, limits=limits)
-        written += sum(chunk.n for chunk in fold.chunks)
+        written += sum(chunk.n for chunk in fold.parts.chunks)
         assert swapped(store, fold)
     # Then its chunks grew by merging with their like
     assert written < 12 * 1_024
@@ -91,8 +92,8 @@ def test_full_chunks_are_never_touched_by_what_comes_after_them(store: Store) ->
     store.fold(1, LIMITS)
     store.append(batch(1, 5, steps(640, 700)))
     fold = prepared(store)
-    assert not fold.dropped
-    assert [chunk.first_step for chunk in fold.chunks] == [640]
+    assert not fold.parts.dropped
+    assert [chunk.first_step for chunk in fold.parts.chunks] == [640]
 
 
 def test_late_points_rewrite_only_the_chunks_that_they_belong_to(store: Store) -> None:
@@ -101,7 +102,7 @@ def test_late_points_rewrite_only_the_chunks_that_they_belong_to(store: Store) -
     before = len(chunk_sizes(store))
     store.append(batch(1, 5, [steps(3, 4)[0], steps(300, 301)[0]]))
     fold = prepared(store)
-    assert len(fold.dropped) == 2
+    assert len(fold.parts.dropped) == 2
     assert swapped(store, fold)
     assert max(chunk_sizes(store)) <= 64
     assert len(chunk_sizes(store)) <= before + 2
@@ -113,7 +114,7 @@ def test_points_before_all_others_go_to_the_first_chunk(store: Store) -> None:
     store.fold(1, LIMITS)
     store.append(batch(1, 5, steps(0, 100)))
     fold = prepared(store)
-    assert len(fold.dropped) == 1
+    assert len(fold.parts.dropped) == 1
     assert swapped(store, fold)
     assert same_points(store.history(SERIES), steps(0, 300))
 
@@ -127,8 +128,8 @@ def test_late_points_over_a_whole_history_are_merged_in_slices(store: Store) -> 
     limits = Limits(chunk=64, pack=50, pack_per_key=0, rewrite=2)
     fold = prepared(store, limits=limits)
     # Then one fold rewrites two, and what it left waits in the log
-    assert len(fold.dropped) == 2
-    assert len(fold.leftover) == 319 - 128
+    assert len(fold.parts.dropped) == 2
+    assert len(fold.parts.leftover) == 319 - 128
     assert not fold.complete
     assert swapped(store, fold)
     assert same_points(store.history(SERIES), steps(0, 640))
@@ -142,7 +143,7 @@ def test_known_points_rewrite_nothing(store: Store) -> None:
     store.fold(1, LIMITS)
     store.append(batch(1, 5, steps(100, 400)))
     fold = prepared(store)
-    assert (fold.dropped, fold.chunks) == (set(), [])
+    assert (fold.parts.dropped, fold.parts.chunks) == (set(), [])
     assert swapped(store, fold)
     assert same_points(store.history(SERIES), steps(0, 640))
 

@@ -18,7 +18,8 @@ from hypothesis.stateful import (
 
 from runyard.server.db import Database
 from runyard.server.metrics import engine
-from runyard.server.metrics.fold import Fold, Limits, prepare, swap
+from runyard.server.metrics.distribution import Limits
+from runyard.server.metrics.fold import Fold, prepare, swap
 from runyard.server.metrics.types import PointBatch, SeriesId
 from tests.contract.metrics.model import (
     MemoryKeeper,

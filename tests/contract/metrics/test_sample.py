@@ -8,7 +8,7 @@ import pytest
 from runyard.server.metrics import engine
 from runyard.server.metrics import sample as sampling
 from runyard.server.metrics.columns import take
-from runyard.server.metrics.fold import Limits
+from runyard.server.metrics.distribution import Limits
 from runyard.server.metrics.types import Points, series_id
 from tests.contract.metrics.conftest import Store, batch
 from tests.contract.metrics.test_chart import along, restarted, training

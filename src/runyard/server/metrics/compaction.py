@@ -20,7 +20,8 @@ from runyard.server.metrics.log import Backlog, backlog
 from runyard.server.metrics.types import SummaryKeeper
 
 if TYPE_CHECKING:
-    from runyard.server.metrics.fold import Fold, Limits
+    from runyard.server.metrics.distribution import Limits
+    from runyard.server.metrics.fold import Fold
 
 LEASE = "metrics.compaction"
 _LEASE_MS = 30_000
@@ -162,9 +163,10 @@ class Compactor:
 
     def _prepare(self, scope: int) -> Fold | None:
         # numpy waits for the first fold.
-        from runyard.server.metrics.fold import Limits, prepare
+        from runyard.server.metrics.distribution import DEFAULT_LIMITS
+        from runyard.server.metrics.fold import prepare
 
-        limits = self._limits or Limits()
+        limits = self._limits or DEFAULT_LIMITS
         return self._database.read_here(lambda connection: prepare(connection, scope, self._keeper, limits))
 
     def _swap(self, fold: Fold) -> bool:
