@@ -37,6 +37,8 @@ from runyard.server.tracking.types import (
     Tag,
 )
 
+MAX_EXPERIMENTS = 10_000
+
 
 class LoggedModels:
     """Create, get, change, delete and search logged models.
@@ -188,8 +190,13 @@ class LoggedModels:
             token: where the page starts; it belongs to one search.
         """
         del principal
-        for name, count in (("datasets", len(datasets)), ("experiment_ids", len(experiment_ids))):
-            rules.check_count(count, name)
+        rules.check_count(len(datasets), "datasets")
+        if len(experiment_ids) > MAX_EXPERIMENTS:
+            raise InvalidArgument(
+                f"A search can take at most {MAX_EXPERIMENTS:,} experiments; this one has "
+                f"{len(experiment_ids):,}.",
+                field="experiment_ids",
+            )
         tree = parse_filter(filter_text, MODELS, field="filter") if filter_text.strip() else None
         query = ModelQuery(tuple(experiment_ids), tree, tuple(datasets), _order(order_by))
         kind = f"models {crc32(repr(query).encode()):x}"

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, or_, select
 from sqlalchemy.sql.functions import coalesce
 
-from runyard.server.db import Connection, Row
+from runyard.server.db import Connection, Query, Row, in_list
 from runyard.server.db.search_sql import Attribute, Compiler, Keyed, Number, Target, Where
 from runyard.server.db.sorting import SortKey, after
 from runyard.server.kernel import search
@@ -110,6 +110,14 @@ _KEYED = {
 }
 
 
+_with_models = Query(
+    select(t.experiment.c.id).where(
+        in_list(t.experiment.c.id, "ids"),
+        exists().where(_m.experiment_id == t.experiment.c.id, _m.lifecycle == int(Lifecycle.ACTIVE)),
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ModelTerm:
     """Order by this field; `dataset` says on which dataset a metric counts, empty for on any or none."""
@@ -169,7 +177,8 @@ def find(
 ) -> list[Row]:
     """The next rows after `position`: the values of the sort keys, the last of which is the model's id."""
     plan = _Plan(connection.dialect.name, query, key_ids)
-    pages = [_page(connection, plan, e, position, limit) for e in dict.fromkeys(query.experiments)]
+    experiments = connection.rows(_with_models, ids=list(set(query.experiments)))
+    pages = [_page(connection, plan, row[0], position, limit) for row in experiments]
     if len(pages) == 1:
         return pages[0]
     merged = heapq.merge(*pages, key=cmp_to_key(plan.compare))
