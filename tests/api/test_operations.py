@@ -14,8 +14,6 @@ from tests.api.conftest import Api, serve
 SERVER_INFO = [
     f"/{api}/{version}/mlflow/server-info" for api in ("api", "ajax-api") for version in ("2.0", "3.0")
 ]
-    f"/{api}/{version}/mlflow/server-info" for api in ("api", "ajax-api") for version in ("2.0", "3.0")
-]
 
 
 def _metrics(api: Api) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
