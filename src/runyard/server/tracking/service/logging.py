@@ -188,8 +188,8 @@ class _Group:
                 rows.append((run_id, key_id, experiment_id, param.value))
             elif before != param.value:
                 return InvalidArgument(
-                    f"Changing param values is not allowed. Param with key='{param.key}' was already logged with "
-                    f"value='{rules.cut(before)}' for run ID='{item.run}'. Attempted logging new value "
+                    f"Changing param values is not allowed. Param with key='{param.key}' was already logged "
+                    f"with value='{rules.cut(before)}' for run ID='{item.run}'. Attempted logging new value "
                     f"'{rules.cut(param.value)}'.",
                     field="params",
                 )
