@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ _QUICK = TimeBox(warmup=0.5, seconds=2.0, samples=5, longest=10.0)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what the arguments choose; 1 if a server failed in some row."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers are stopped
     begin = time.perf_counter()
 
     def progress(text: str) -> None:

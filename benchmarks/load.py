@@ -1,9 +1,9 @@
 """The load generator: many keep-alive connections at full speed, or one connection for latency.
 
 Every connection has a `Source`, a function that returns the bytes of its next request; it is called
-when the answer to the one before has arrived. An answer that isn't 2xx stops the measurement with its
-body, except for 429, 5xx and lost connections: those count as failures, and the same request is sent
-again at once, at most `MAX_TRIES` times in a row. The rule is the same for every server.
+when the answer to the one before has arrived. An answer that isn't 2xx and a lost connection count as
+failures, and the same request is sent again at once; after `MAX_TRIES` in a row the measurement ends with
+the answer's body. The rule is the same for every server.
 
 How fast the generator itself is, `python -m benchmarks.ceiling` measures.
 """
@@ -26,7 +26,6 @@ from benchmarks.wire import (
     ProtocolError,
     ResponseParser,
     UnexpectedAnswerError,
-    retryable,
 )
 
 Source = Callable[[], bytes]
@@ -254,7 +253,7 @@ class _Connection(asyncio.Protocol):
 
     def _refused(self, parser: ResponseParser) -> None:
         self._tries += 1
-        if not retryable(parser.status) or self._tries >= MAX_TRIES:
+        if self._tries >= MAX_TRIES:
             self._stop(UnexpectedAnswerError(parser.status, self._request, parser.body()))
             return
         self._drive.failed(f"{parser.status}: {parser.body()[:300].decode(errors='replace')}")

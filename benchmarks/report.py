@@ -107,7 +107,7 @@ def _cell(row: Row, cell: Figure | Failure | None) -> str:
 
 
 def _ratio_cell(times: float | None, target: Target | None) -> str:
-    text = "" if times is None else f"{times:,.0f}x" if times >= 10 else f"{times:.1f}x"
+    text = "" if times is None else f"{times:,.0f}x" if times >= 10 else f"{times:.2g}x"
     if target is None:
         return text
     aim = f", aim {target.aim:g}x" if target.aim else ""

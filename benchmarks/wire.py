@@ -24,7 +24,7 @@ class ProtocolError(Exception):
 
 
 class UnexpectedAnswerError(Exception):
-    """An answer that is neither 2xx nor worth a retry, or that stayed 429/5xx for `MAX_TRIES` tries."""
+    """A request that was not answered 2xx in `MAX_TRIES` tries."""
 
     def __init__(self, status: int, request: bytes, body: bytes) -> None:
         line = request.split(b"\r\n", 1)[0].decode()
@@ -65,11 +65,6 @@ def post(address: Address, endpoint: str, body: object) -> bytes:
     """The bytes of a POST of a JSON body to an MLflow endpoint such as `runs/create`."""
     content = json.dumps(body).encode()
     return head(address, "POST", API + endpoint, len(content)) + content
-
-
-def retryable(status: int) -> bool:
-    """Whether the benchmark counts a failure and repeats the request (the same rule for every server)."""
-    return status == 429 or status >= 500
 
 
 class ResponseParser:
@@ -217,8 +212,8 @@ class Client:
         return parser.status, parser.body()
 
     def send(self, request: bytes) -> bytes:
-        """Sends until it is answered 2xx and returns the body; counts 429, 5xx and lost connections in
-        `failures`. Raises `UnexpectedAnswerError`, `OSError` or `ProtocolError` after `MAX_TRIES`."""
+        """Sends until it is answered 2xx and returns the body; `failures` counts other answers and lost
+        connections. After `MAX_TRIES` raises `UnexpectedAnswerError`, `OSError` or `ProtocolError`."""
         for attempt in range(1, MAX_TRIES + 1):
             try:
                 status, body = self.exchange(request)
@@ -229,9 +224,9 @@ class Client:
                 continue
             if 200 <= status < 300:
                 return body
-            if not retryable(status) or attempt == MAX_TRIES:
-                raise UnexpectedAnswerError(status, request, body)
             self.failures += 1
+            if attempt == MAX_TRIES:
+                raise UnexpectedAnswerError(status, request, body)
         raise AssertionError("unreachable")
 
     def get(self, endpoint: str, query: Mapping[str, str | int]) -> Any:

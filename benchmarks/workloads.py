@@ -11,7 +11,7 @@ import itertools
 import json
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from benchmarks.dataset import (
@@ -38,6 +38,7 @@ from benchmarks.wire import Address, Client, get, post
 
 WRITERS = 32
 BATCH_WRITERS = 8
+_LONGEST_DRIVEN = 15.0  # reads at several connections have no target: 15 s at most
 
 Unit = Literal["requests/s", "ms", "s", "MB"]
 
@@ -178,6 +179,7 @@ def _timed(prepare: _Prepare, *, quick_ack: bool = False) -> _Measure:
 def _driven(prepare: _Prepare, connections: int) -> _Measure:
     def measure(subject: Subject, box: TimeBox) -> Figure:
         source = prepare(subject.address, subject.stored)
+        box = replace(box, longest=min(box.longest, _LONGEST_DRIVEN))
         return _rate(drive(subject.address, [source] * connections, box))
 
     return measure
