@@ -15,6 +15,8 @@ LATE = {
     ("cli/main.py", "importlib"): "a command's module is loaded when the command is called",
     ("server/db/migrate.py", "alembic"): "half a second, and only when the schema isn't current",
     ("server/db/migrate.py", "sqlalchemy"): "the engine is needed only by Alembic",
+    ("server/db/database.py", "runyard.server.db.postgresql"): "an optional driver, and a tenth of a start",
+    ("server/operations/endpoints.py", "runyard.server.web"): "prometheus_client, at the first scrape",
     ("server/metrics", "numpy"): "25 MB, and only with the first batch or chart",
     ("server/metrics", "runyard.server.metrics"): "modules that import numpy",
     ("demo", "mlflow"): "an optional package",
