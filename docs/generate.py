@@ -1,0 +1,102 @@
+"""Writes the pages of the reference that follow from the code: `make docs`.
+
+    python docs/generate.py           writes them
+    python docs/generate.py --check   names those that aren't current, and fails if there are any
+
+A page is a function without arguments that returns Markdown, registered under its path below `docs/`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from runyard.server.settings import SETTINGS, Setting
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Made by docs/generate.py (make docs) from the code; edits here are lost. -->"
+
+Page = Callable[[], str]
+
+PAGES: dict[str, Page] = {}
+
+
+def page(path: str) -> Callable[[Page], Page]:
+    """Register a page under its path below `docs/`."""
+
+    def register(made: Page) -> Page:
+        if path in PAGES:
+            raise ValueError(f"two pages at {path}")
+        PAGES[path] = made
+        return made
+
+    return register
+
+
+def text_of(path: str) -> str:
+    """A page as its file should be."""
+    return f"{NOTE}\n\n{PAGES[path]().strip()}\n"
+
+
+def outdated() -> list[str]:
+    """The pages whose files aren't current."""
+    return [
+        path
+        for path in PAGES
+        if not (DOCS / path).is_file() or (DOCS / path).read_text(encoding="utf-8") != text_of(path)
+    ]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+@page("reference/settings.md")
+def settings() -> str:
+    """Every setting of the server."""
+    rows = [
+        (f"`{s.option}`", f"`{s.variable}`", f"`{s.default}`" if s.default != "" else "", _allowed(s), s.help)
+        for s in SETTINGS
+    ]
+    return f"""# Settings of the server
+
+`runyard server` takes each setting from the command line, else from the environment, else it has its
+default. A value that isn't allowed ends the start with one line on standard error and exit code 2.
+
+{table(("option", "environment", "default", "allowed", "meaning"), rows)}
+
+A password in an address is never logged nor shown. On a machine with several users give it by the
+environment, since they can see each other's command lines.
+"""
+
+
+def _allowed(setting: Setting[Any]) -> str:
+    if setting.choices:
+        return ", ".join(f"`{choice}`" for choice in setting.choices)
+    if setting.kind is not int:
+        return "text"
+    endless = setting.most is None or setting.most >= 2**62
+    return f"{setting.least:,} or more" if endless else f"{setting.least:,} to {setting.most:,}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or with `--check` name those that aren't current; returns the exit code."""
+    stale = outdated()
+    if "--check" in arguments:
+        for path in stale:
+            sys.stderr.write(f"docs/{path} isn't current: run make docs\n")
+        return 1 if stale else 0
+    for path in stale:
+        file = DOCS / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text_of(path), encoding="utf-8")
+        sys.stdout.write(f"wrote docs/{path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,48 @@
+"""The generated pages are current, and the generator notices when one isn't."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from docs import generate
+from runyard.server.settings import SETTINGS
+
+
+@pytest.mark.parametrize("path", generate.PAGES)
+def test_a_generated_page_is_current(path: str) -> None:
+    file = generate.DOCS / path
+    assert file.read_text(encoding="utf-8") == generate.text_of(path), "run make docs"
+
+
+def test_every_setting_is_documented() -> None:
+    text = generate.text_of("reference/settings.md")
+    missing = [s.name for s in SETTINGS if f"`{s.option}`" not in text or f"`{s.variable}`" not in text]
+    assert missing == []
+
+
+def test_pages_are_written_where_they_are_not_current(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given a folder with one old page
+    monkeypatch.setattr(generate, "DOCS", tmp_path)
+    monkeypatch.setattr(generate, "PAGES", {"a.md": lambda: "# A", "b/c.md": lambda: "# C"})
+    (tmp_path / "a.md").write_text("old")
+    # When, Then
+    assert generate.main(["--check"]) == 1
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+    assert (tmp_path / "b" / "c.md").read_text() == f"{generate.NOTE}\n\n# C\n"
+    told = capsys.readouterr()
+    assert told.out.splitlines() == ["wrote docs/a.md", "wrote docs/b/c.md"]
+    assert len(told.err.splitlines()) == 2
+
+
+def test_two_pages_at_one_path_are_a_mistake() -> None:
+    with pytest.raises(ValueError, match=r"reference/settings\.md"):
+        generate.page("reference/settings.md")(lambda: "")
+
+
+def test_a_cell_cannot_end_a_column() -> None:
+    assert generate.table(("a",), [("x|y",)]).splitlines()[-1] == "| x\\|y |"
