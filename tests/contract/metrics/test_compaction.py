@@ -10,6 +10,7 @@ import pytest
 from runyard.server.db import Connection
 from runyard.server.db.lease import acquire, holder_of
 from runyard.server.kernel.clock import now_ms
+from runyard.server.kernel.errors import Unavailable
 from runyard.server.metrics import fold as folds
 from runyard.server.metrics import log
 from runyard.server.metrics.compaction import LEASE, Compactor, Policy
@@ -108,26 +109,44 @@ def test_a_race_that_is_lost_is_no_error(store: Store, clock: Clock, monkeypatch
 
 
 class _FailingKeeper(MemoryKeeper):
-    """Fails once, then tells that it was asked again."""
+    """Fails once for a scope, then tells that it was asked again."""
 
-    def __init__(self) -> None:
+    def __init__(self, scope: int, error: Exception) -> None:
         super().__init__()
-        self.failed = False
+        self._scope = scope
+        self._error: Exception | None = error
         self.asked_again = threading.Event()
 
     def stale(self, connection: Connection, scope: int) -> list[SeriesId]:
-        if not self.failed:
-            self.failed = True
-            raise OSError("the disk is sulking")
+        if scope == self._scope and self._error is not None:
+            error, self._error = self._error, None
+            raise error
         self.asked_again.set()
         return super().stale(connection, scope)
+
+
+def test_a_scope_that_cannot_be_folded_does_not_stop_the_others(
+    store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given two scopes, of which the first can't be read
+    store.append(batch(1, 5, POINTS), batch(2, 5, POINTS[:9]))
+    keeper = _FailingKeeper(1, ValueError("format 9"))
+    here = Compactor(store.database, keeper, holder="here", policy=Policy(rows=1), now_ms=clock)
+    # When a round is run, then the other is folded, and the first is left alone for a while
+    with caplog.at_level(logging.ERROR):
+        assert here.run_round() == 9
+        assert here.run_round() == 0
+    assert caplog.text.count("scope 1 can't be folded") == 1
+    clock.ms += 600_000
+    assert here.run_round() == 30
+    assert here.run_round() == 0
 
 
 def test_the_thread_goes_on_after_an_error_and_ends_when_told(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given a compactor whose first round fails
-    keeper = _FailingKeeper()
+    keeper = _FailingKeeper(1, Unavailable("the database is away"))
     store.append(batch(1, 5, POINTS))
     here = Compactor(store.database, keeper, holder="here", policy=Policy(rows=1, pause_seconds=0.001))
     with caplog.at_level(logging.ERROR):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from runyard.server.db import Database
 from runyard.server.db.lease import acquire, release
 from runyard.server.kernel import clock
-from runyard.server.kernel.errors import Conflict
+from runyard.server.kernel.errors import Conflict, RunyardError
 from runyard.server.metrics.log import Backlog, backlog
 from runyard.server.metrics.types import SummaryKeeper
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LEASE = "metrics.compaction"
 _LEASE_MS = 30_000
+_RETRY_MS = 600_000
 
 _log = logging.getLogger("runyard.metrics.compaction")
 
@@ -42,7 +43,7 @@ class Policy:
     """
 
     rows: int = 256
-    points: int = 32_768
+    points: int = 65_536
     idle_ms: int = 60_000
     total_rows: int = 200_000
     pause_seconds: float = 1.0
@@ -107,6 +108,7 @@ class Compactor:
         self._now_ms = now_ms
         self._schedule = Schedule(policy)
         self._leased_until = 0
+        self._not_before: dict[int, int] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="runyard-compactor", daemon=True)
         self.backlog_rows = 0
@@ -139,7 +141,7 @@ class Compactor:
         for scope in due:
             if self._stopping.is_set() or not self._have_lease():
                 break
-            self.fold_scope(scope)
+            self._try_scope(scope)
         return self.folded_points - before
 
     def fold_all(self) -> None:
@@ -160,6 +162,21 @@ class Compactor:
             self.folded_points += fold.points
             if fold.complete:
                 return
+
+    def _try_scope(self, scope: int) -> None:
+        """Fold a scope; one that can't be folded doesn't keep the others from it."""
+        now = self._now_ms()
+        if now < self._not_before.get(scope, now):
+            return
+        try:
+            self.fold_scope(scope)
+        except (RunyardError, self._database.dialect.error):
+            raise  # the database's trouble, not the scope's
+        except Exception:  # noqa: BLE001 - logged
+            _log.exception("scope %d can't be folded; its points stay in the log", scope)
+            self._not_before[scope] = now + _RETRY_MS
+        else:
+            self._not_before.pop(scope, None)
 
     def _prepare(self, scope: int) -> Fold | None:
         # numpy waits for the first fold.
@@ -195,17 +212,17 @@ class Compactor:
         return taken
 
     def _work(self) -> None:
-        pause = self._policy.pause_seconds
+        usual = pause = self._policy.pause_seconds
         while not self._stopping.wait(pause):
             started = clock.monotonic()
             try:
                 folded = self.run_round()
-            except Exception:  # noqa: BLE001 - logged; the next round tries again, and nothing was lost
+            except Exception:  # noqa: BLE001 - logged; a later round tries again, and nothing was lost
                 _log.exception("a round of compaction failed")
-                folded = 0
+                pause = 10 * usual
+                continue
             # A look at a long backlog takes a moment: it must not become all that this thread does.
-            took = clock.monotonic() - started
-            pause = self._policy.pause_seconds if folded else max(self._policy.pause_seconds, 20 * took)
+            pause = usual if folded else max(usual, 20 * (clock.monotonic() - started))
 
 
 def _weight(entry: Backlog) -> tuple[int, int]:

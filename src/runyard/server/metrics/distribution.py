@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,8 @@ class Limits:
 
     Attributes:
         chunk: points of a full chunk.
-        pack: points of a pack; a scope with many keys may have `pack_per_key` of each, if that is more.
+        pack: points of a pack; a scope with many keys may have `pack_per_key` of each, up to 16 times
+            as many points.
         pack_per_key: see `pack`.
         fold: points that one fold takes from the log (at least one row).
         rewrite: chunks that one fold rewrites because of points that came late.
@@ -81,13 +82,20 @@ class Distribution:
         self.dropped: set[int] = set()
         self.chunks: list[NewChunk] = []
 
-    def distribute(self, points: Columns) -> None:
-        """Distribute points. They are ordered by (key, timestamp, step, value), each once."""
+    def distribute(self, points: Columns, fresh: Collection[int]) -> None:
+        """Distribute points.
+
+        Args:
+            points: ordered by (key, timestamp, step, value), each once.
+            fresh: the keys of those that aren't from the pack.
+        """
         starts = starts_of(points.keys)
         keys = points.keys[starts].tolist()
         ends = np.append(starts[1:], len(points))
-        newest = newest_chunks(self._connection, [series_id(self._scope, key) for key in keys])
         spilled = to_spill((ends - starts).tolist(), self._limits)
+        # What rests in the pack comes after its series' chunks as it is.
+        moving = [series_id(self._scope, key) for at, key in enumerate(keys) if at in spilled or key in fresh]
+        newest = newest_chunks(self._connection, moving)
         kept = np.ones(len(points), np.bool_)
         leftover = np.zeros(len(points), np.bool_)
         for at, (key, start, end) in enumerate(zip(keys, starts.tolist(), ends.tolist(), strict=True)):
@@ -186,7 +194,7 @@ def _is_young(chunk: Chunk, size: int, full: int) -> bool:
 
 def to_spill(counts: list[int], limits: Limits) -> set[int]:
     """Which series leave the pack: none while it has room; else the longest, until half of it is free."""
-    room = max(limits.pack, limits.pack_per_key * len(counts))
+    room = max(limits.pack, min(limits.pack_per_key * len(counts), 16 * limits.pack))
     total = sum(counts)
     if total <= room:
         return set()

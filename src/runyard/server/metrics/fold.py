@@ -73,7 +73,7 @@ def prepare(
     pack = read_pack(connection, scope)
     points = sort_unique_columns(fresh if pack is None else join_columns([pack.columns, fresh]))
     parts = Distribution(connection, scope, limits)
-    parts.distribute(points)
+    parts.distribute(points, set(np.unique(fresh.keys).tolist()))
     fold = Fold(
         scope,
         None if pack is None else pack.version,
