@@ -89,7 +89,7 @@ SEARCHES = (
         {"learning_rate": [0.05, 0.2], "max_depth": [1, 3]},
     ),
 )
-NETWORKS = (Network((16, 8), 150, quick=True), Network((8,), 150), Network((64, 32), 150))
+NETWORKS = (Network((16, 8), 100, quick=True), Network((8,), 150), Network((64, 32), 150))
 
 
 def plan(quick: bool) -> tuple[Step, ...]:
