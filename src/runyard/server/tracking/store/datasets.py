@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Text, bindparam, cast, func, literal_column, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ARRAY, ColumnElement, Text, bindparam, cast, func, literal_column, select
 from sqlalchemy.types import NullType
 
 from runyard.server.db import Connection, Dialect, Query, Transaction, in_list
