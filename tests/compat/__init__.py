@@ -1,0 +1,1 @@
+"""The released `mlflow` clients against a Runyard server; see README.md in this folder."""
