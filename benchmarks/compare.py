@@ -179,6 +179,7 @@ class _Comparison:
         except _EXPECTED as error:
             self._table.cells[row.name, peer.name] = Failure(f"{type(error).__name__}: {error}")
             self._progress(f"{row.name}: {peer.title} failed: {error}")
+            self._progress(f"the end of its log:\n{server.log()}")
         finally:
             server.pause()
 

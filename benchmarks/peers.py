@@ -61,12 +61,13 @@ def _runyard(place: Place) -> list[str]:
     return [*command, "--database", place.database] if place.database else command
 
 
-_MLFLOW = Environment("bench-mlflow", ("mlflow==3.17.2", "psycopg2-binary"))
+_MLFLOW = Environment("bench-mlflow", ("mlflow==3.17.2", "psycopg[binary]"))
 _FASTTRACKML = Environment("bench-fasttrackml", ("fasttrackml==0.6.0", "setuptools<80"))
 
 
 def _mlflow(place: Place) -> list[str]:
-    store = place.database or f"sqlite:///{place.folder / 'mlflow.db'}"
+    database = place.database.replace("postgresql://", "postgresql+psycopg://")
+    store = database or f"sqlite:///{place.folder / 'mlflow.db'}"
     command = [_MLFLOW.program("mlflow"), "server", "--backend-store-uri", store]
     return [*command, "--host", place.address.host, "--port", str(place.address.port)]
 
