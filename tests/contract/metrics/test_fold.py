@@ -154,6 +154,7 @@ def test_a_fold_takes_the_oldest_rows_up_to_its_limit(store: Store) -> None:
     fold = prepared(store, limits=Limits(fold=50))
     assert (fold.points, len(fold.consumed), fold.complete) == (40, 2, False)
     assert prepared(store, limits=Limits(fold=1)).points == 20
+    assert prepared(store, limits=Limits(rows=3)).points == 60
 
 
 def test_a_crash_between_preparing_and_writing_loses_nothing(store: Store) -> None:

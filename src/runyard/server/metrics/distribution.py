@@ -44,6 +44,7 @@ class Limits:
             as many points.
         pack_per_key: see `pack`.
         fold: points that one fold takes from the log (at least one row).
+        rows: rows that one fold takes from the log.
         rewrite: chunks that one fold rewrites because of points that came late.
     """
 
@@ -51,6 +52,7 @@ class Limits:
     pack: int = 16_384
     pack_per_key: int = 64
     fold: int = 131_072
+    rows: int = 8_192
     rewrite: int = 64
 
 

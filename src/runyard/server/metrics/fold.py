@@ -66,7 +66,7 @@ def prepare(
 ) -> Fold | None:
     """Compute a fold of a scope from a snapshot; None when nothing waits."""
     waiting = log.waiting(connection, scope)
-    chosen = _oldest(waiting, limits.fold)
+    chosen = _oldest(waiting[: limits.rows], limits.fold)
     if not chosen:
         return None
     fresh = decode(log.blobs(connection, [row.id for row in chosen]))

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from runyard.server.metrics.columns import Floats, Ints, rank_of, take
 from runyard.server.metrics.grouping import least_steps, reduce_groups
-from runyard.server.metrics.summary import combine
 from runyard.server.metrics.types import Points, Summary
 
 UNIT = 256
@@ -136,28 +135,44 @@ def decode_sketches(blobs: Sequence[bytes]) -> Sketches:
     )
 
 
-def summary_of(sketches: Sketches) -> Summary | None:
-    """The summary of all points of some chunks of one series; None for no chunk."""
-    columns = (
-        sketches.n,
-        sketches.nans,
-        sketches.sum,
-        sketches.low,
-        sketches.low_step,
-        sketches.high,
-        sketches.high_step,
-        sketches.min_step,
-        sketches.step_first_time,
-        sketches.step_first,
-        sketches.max_step,
-        sketches.step_last_time,
-        sketches.step_last,
+def summary_of(sketches: Sketches) -> Summary:
+    """The summary of all points of some chunks of one series, at least one."""
+    s = sketches
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = float(s.sum.sum())
+    first = _foremost(s.min_step, s.step_first_time, rank_of(s.step_first))
+    # ~ turns the order round and, unlike -, can't overflow.
+    last = _foremost(~s.max_step, ~s.step_last_time, ~rank_of(s.step_last))
+    low, low_step = _extreme(np.fmin.reduce(s.low), s.low, s.low_step)
+    high, high_step = _extreme(np.fmax.reduce(s.high), s.high, s.high_step)
+    return Summary(
+        int(s.n.sum()),
+        int(s.nans.sum()),
+        total,
+        low,
+        low_step,
+        high,
+        high_step,
+        int(s.min_step[first]),
+        int(s.step_first_time[first]),
+        float(s.step_first[first]),
+        int(s.max_step[last]),
+        int(s.step_last_time[last]),
+        float(s.step_last[last]),
     )
-    rows = map(Summary._make, zip(*(column.tolist() for column in columns), strict=True))
-    return combine(
-        row if row.n != row.nan_count else row._replace(min=None, min_step=None, max=None, max_step=None)
-        for row in rows
-    )
+
+
+def _foremost(steps: Ints, times: Ints, ranks: Ints) -> int:
+    """Which entry comes first by (step, time, rank)."""
+    chosen = np.flatnonzero(steps == steps.min())
+    return int(chosen[np.lexsort((ranks[chosen], times[chosen]))[0]])
+
+
+def _extreme(extreme: float, values: Floats, steps: Ints) -> tuple[float | None, int | None]:
+    """An extreme and the least step that has it; None when all values were NaN."""
+    if np.isnan(extreme):
+        return None, None
+    return float(extreme), int(steps[values == extreme].min())
 
 
 def _in_step_order(points: Points) -> Points:
