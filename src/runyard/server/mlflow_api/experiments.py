@@ -186,12 +186,8 @@ class ExperimentEndpoints:
     async def update(self, call: Call) -> Empty:
         """experiments/update"""
         sent: UpdateExperiment = call.body
-        if sent.new_name is not None:
-            await self._experiments.rename(
-                call.principal, wire.experiment_id(sent.experiment_id), sent.new_name
-            )
-        else:
-            wire.experiment_id(sent.experiment_id)
+        experiment = wire.experiment_id(sent.experiment_id)
+        await self._experiments.rename(call.principal, experiment, wire.required(sent.new_name, "new_name"))
         return EMPTY
 
     async def delete(self, call: Call) -> Empty:
@@ -207,9 +203,7 @@ class ExperimentEndpoints:
     async def set_tag(self, call: Call) -> Empty:
         """experiments/set-experiment-tag"""
         sent: SetTag = call.body
-        if sent.value is None:
-            raise wire.missing("value")
-        tag = Tag(wire.required(sent.key, "key"), sent.value)
+        tag = Tag(wire.required(sent.key, "key"), sent.value or "")
         await self._experiments.set_tag(call.principal, wire.experiment_id(sent.experiment_id), tag)
         return EMPTY
 

@@ -1,6 +1,7 @@
 """Rules of names, keys and values: pure functions that raise `InvalidArgument`.
 
-The limits are MLflow's, so that what its clients may send is what the server takes.
+What MLflow's clients may send is what the server takes. Where MLflow cuts a long value without a word
+(params at 6,000 characters, tags of runs at 8,000), it is stored whole, up to a limit that is named.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.tracking.types import DatasetInput, MetricOrigin, Tag
 
 MAX_KEY = 250
-MAX_PARAM_VALUE = 6000
-MAX_TAG_VALUE = 8000
+MAX_PARAM_VALUE = 65_535
+MAX_TAG_VALUE = 65_535
 MAX_EXPERIMENT_NAME = 500
 MAX_EXPERIMENT_TAG_VALUE = 20_000
-MAX_RUN_NAME = 250
+# Indexed whole, and PostgreSQL's indexes hold at most 2,704 bytes a row.
+MAX_RUN_NAME = 500
+MAX_USER_ID = 256
 MAX_BATCH_METRICS = 1000
 MAX_BATCH_PARAMS = 100
 MAX_BATCH_TAGS = 100
@@ -40,10 +43,14 @@ MAX_MODEL_NAME = 500
 MAX_MODEL_TYPE = 500
 MAX_MODEL_KEY = 255
 MAX_MODEL_VALUE = 65_535
+MAX_MODEL_JSON = 1_048_575
+
+# The tag that holds a run's name a second time.
+NAME_TAG = "mlflow.runName"
 
 _KEY = re.compile(r"[\w.\- :/]+")
 _NOT_IN_MODEL_NAMES = "/:.%\"'"
-_RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}")
+_NO_LOCATIONS = ("mlflow-artifacts", "runs")
 
 
 def check_key(key: str, field: str) -> None:
@@ -73,13 +80,14 @@ def check_key(key: str, field: str) -> None:
 
 
 def check_param_value(value: str, field: str) -> None:
-    """A parameter's value: at most 6,000 characters."""
+    """A parameter's value: at most 65,535 characters."""
     check_text(value, MAX_PARAM_VALUE, field)
 
 
-def check_tag_value(value: str, field: str) -> None:
-    """A run's tag value: at most 8,000 characters."""
-    check_text(value, MAX_TAG_VALUE, field)
+def check_run_tag(tag: Tag, at: str) -> None:
+    """A run's tag: a key, and at most 65,535 characters; `at` is the tag's path with a dot, or empty."""
+    check_key(tag.key, f"{at}key")
+    check_text(tag.value, MAX_RUN_NAME if tag.key == NAME_TAG else MAX_TAG_VALUE, f"{at}value")
 
 
 def check_text(value: str, limit: int, field: str) -> None:
@@ -91,14 +99,6 @@ def check_text(value: str, limit: int, field: str) -> None:
         )
     if "\0" in value:
         raise InvalidArgument(f"'{field}' contains a NUL character; remove it.", field=field)
-
-
-def check_run_id(run_id: str, field: str = "run_id") -> None:
-    """A run's public id: letters, digits, `_` and `-`, at most 256."""
-    if _RUN_ID.fullmatch(run_id) is None:
-        raise InvalidArgument(
-            f"Invalid value \"{cut(run_id)}\" for parameter '{field}' supplied.", field=field
-        )
 
 
 def check_batch_sizes(metrics: int, params: int, tags: int) -> None:
@@ -149,22 +149,41 @@ def cut(text: str, limit: int = 100) -> str:
 
 
 def check_artifact_location(location: str) -> None:
-    """An artifact root that a client chose for an experiment: a URL without query, fragment or `..`."""
+    """An artifact root that a client chose for an experiment: a URL or path without fragment and `..`."""
     check_text(location, 2048, "artifact_location")
-    scheme, separator, rest = location.partition(":")
-    path = rest if separator else scheme
-    if scheme.lower() == "mlflow-artifacts":
+    scheme, separator, _ = location.partition(":")
+    if separator and scheme.lower() in _NO_LOCATIONS:
         raise InvalidArgument(
             "'artifact_location' can't be chosen on this server: leave it out, or give the address of a "
             "store that your clients reach themselves, such as s3://bucket/path.",
             field="artifact_location",
         )
-    if "#" in location or "?" in location:
-        raise InvalidArgument(
-            "'artifact_location' must not contain a query or a fragment.", field="artifact_location"
-        )
-    if ".." in re.split(r"[/\\]", unquote(unquote(path))):
+    if "#" in location:
+        raise InvalidArgument("'artifact_location' must not contain '#'.", field="artifact_location")
+    if ".." in re.split(r"[/\\:?&=]", unquote(unquote(location))):
         raise InvalidArgument("'artifact_location' must not contain '..'.", field="artifact_location")
+
+
+def location_below(root: str, path: str) -> str:
+    """The address of a path below an artifact root; a query stays at the end."""
+    head, mark, query = root.partition("?")
+    return f"{head.rstrip('/')}/{path}{mark}{query}"
+
+
+def check_upload_path(path: str) -> None:
+    """The path of a file that goes up: no '#', not even percent-encoded.
+
+    MLflow's clients since 2.0 refuse a whole listing when one name in it holds that character.
+    """
+    plain = path
+    while (decoded := unquote(plain)) != plain:
+        plain = decoded
+    if "#" in plain:
+        raise InvalidArgument(
+            f"The artifact path '{cut(path)}' is not allowed: MLflow's clients can't list a folder that holds "
+            "a name with '#'; rename the file.",
+            field="path",
+        )
 
 
 def check_count(count: int, field: str) -> None:

@@ -178,7 +178,8 @@ class Experiments:
 
     async def _change_lifecycle(self, principal: Principal, experiment_id: int, wanted: Lifecycle) -> None:
         del principal
-        now = clock.now_ms()
+        # Later than any run that was deleted by itself before: restoring tells them apart by the time.
+        now = clock.now_ms() + 1
 
         def mutate(tx: Transaction) -> None:
             found = must_find(tx, experiment_id)

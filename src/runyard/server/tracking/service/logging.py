@@ -17,12 +17,13 @@ from runyard.server.metrics import engine
 from runyard.server.metrics.types import PointBatch
 from runyard.server.tracking import rules
 from runyard.server.tracking.service.models import missing as missing_model
-from runyard.server.tracking.service.runs import NAME_TAG, missing_run, must_be_active, refuse_deleted
+from runyard.server.tracking.service.runs import missing_run, must_be_active, refuse_deleted
 from runyard.server.tracking.store import attributes, models, runs, summaries
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import MetricPoints, RunBatch, Tag
 
 MODELS_TAG = "mlflow.log-model.history"
+_MODEL_FIELDS = ("artifact_path", "flavors", "utc_time_created", "run_id")
 
 
 class RunLog:
@@ -42,7 +43,7 @@ class RunLog:
         """Log points, params and tags to one active run: all of them or, on an error, none."""
         del principal
         if batch.points is not None:
-            _check_keys(batch.points.keys, "metrics[{}].key")
+            _check_keys(batch.points)
             for at, origin in (batch.points.origins or {}).items():
                 rules.check_origin(origin, f"metrics[{at}]")
         for i, param in enumerate(batch.params):
@@ -50,8 +51,7 @@ class RunLog:
             rules.check_param_value(param.value, f"params[{i}].value")
         rules.unique_params([(p.key, p.value) for p in batch.params])
         for i, tag in enumerate(batch.tags):
-            rules.check_key(tag.key, f"tags[{i}].key")
-            rules.check_tag_value(tag.value, f"tags[{i}].value")
+            rules.check_run_tag(tag, f"tags[{i}].")
         await self._database.write_bulk(self._bulk, batch)
 
     async def log_points(self, principal: Principal, run: str, points: MetricPoints, field: str) -> None:
@@ -70,36 +70,20 @@ class RunLog:
         await self._database.write_bulk(self._bulk, RunBatch(run, None, [param], []))
 
     async def set_tag(self, principal: Principal, run: str, tag: Tag) -> None:
-        """Set a tag."""
+        """Set a tag; an empty name of the run changes nothing."""
         del principal
-        rules.check_key(tag.key, "key")
-        rules.check_tag_value(tag.value, "value")
+        rules.check_run_tag(tag, "")
         await self._database.write_bulk(self._bulk, RunBatch(run, None, [], [tag]))
 
     async def note_model(self, principal: Principal, run: str, model_json: str) -> None:
         """Append a model's description to the run's tag that lists its models."""
         del principal
-        try:
-            model = json.loads(model_json)
-        except ValueError as error:
-            raise InvalidArgument(
-                f"Malformed model info. \n {rules.cut(model_json)} \n is not valid JSON: {error}",
-                field="model_json",
-            ) from error
-        missing = [
-            name for name in ("artifact_path", "flavors", "utc_time_created", "run_id") if name not in model
-        ]
-        if not isinstance(model, dict) or missing:
-            raise InvalidArgument(
-                f"Model json is missing mandatory fields: {', '.join(missing) or 'it is no object'}.",
-                field="model_json",
-            )
+        model = _model_from(model_json)
 
         def mutate(tx: Transaction) -> None:
             found = must_be_active(tx, run)
             key = self._keys.intern(tx, [MODELS_TAG])[MODELS_TAG]
-            before = attributes.tag_of(tx, found.id, key)
-            models: list[Any] = [*(json.loads(before) if before else []), model]
+            models = [*_models_in(attributes.tag_of(tx, found.id, key)), model]
             attributes.set_tags(tx, [(found.id, key, found.experiment_id, json.dumps(models))])
 
         await self._database.write(mutate)
@@ -164,9 +148,11 @@ class _Group:
             if conflict is not None:
                 return conflict
         for tag in item.tags:
-            self.tags.append((run_id, self._ids[tag.key], experiment_id, tag.value))
-            if tag.key == NAME_TAG:
+            if tag.key == rules.NAME_TAG:
+                if not tag.value:
+                    continue  # every run has a name
                 self.names[run_id] = tag.value
+            self.tags.append((run_id, self._ids[tag.key], experiment_id, tag.value))
         if item.points is not None:
             self._add_points(run_id, experiment_id, item.points)
         return None
@@ -174,7 +160,7 @@ class _Group:
     def _refuse_unknown_model(self, points: MetricPoints) -> RunyardError | None:
         for at, origin in (points.origins or {}).items():
             if origin.model_id not in self._models:
-                field = "model_id" if len(points.keys) == 1 else f"metrics[{at}].model_id"
+                field = "model_id" if len(points.values) == 1 else f"metrics[{at}].model_id"
                 return missing_model(origin.model_id, field)
         return None
 
@@ -198,13 +184,8 @@ class _Group:
         return None
 
     def _add_points(self, run_id: int, experiment_id: int, points: MetricPoints) -> None:
-        if len(points.keys) == 1:
-            keys, index = [self._ids[points.keys[0]]], None
-        else:
-            place = {name: i for i, name in enumerate(dict.fromkeys(points.keys))}
-            keys = [self._ids[name] for name in place]
-            index = None if len(keys) == 1 else [place[name] for name in points.keys]
-        batch = PointBatch(run_id, keys, index, points.steps, points.timestamps, points.values)
+        keys = [self._ids[name] for name in points.keys]
+        batch = PointBatch(run_id, keys, points.index, points.steps, points.timestamps, points.values)
         self.batches.append(batch)
         for series, summary in engine.summarize(batch):
             self.summaries.append(summaries.merge_row(experiment_id, series, summary))
@@ -214,7 +195,7 @@ class _Group:
             self.model_points.append(
                 models.PointRow(
                     model.id,
-                    self._ids[points.keys[at]],
+                    self._ids[points.key_at(at)],
                     points.timestamps[at],
                     points.steps[at],
                     run_id,
@@ -225,6 +206,47 @@ class _Group:
                     0.0 if is_nan else value,
                 )
             )
+
+
+def _model_from(text: str) -> dict[str, Any]:
+    """What the tag keeps of a model's description: as much as MLflow keeps, so that the tag stays small."""
+    rules.check_text(text, rules.MAX_MODEL_JSON, "model_json")
+    try:
+        model = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(
+            f"Malformed model info: '{rules.cut(text)}' is not valid JSON: {error}.", field="model_json"
+        ) from error
+    if not isinstance(model, dict):
+        raise InvalidArgument("Malformed model info: it must be a JSON object.", field="model_json")
+    missing = [name for name in _MODEL_FIELDS if name not in model]
+    if missing:
+        raise InvalidArgument(
+            f"Model json is missing mandatory fields: {', '.join(missing)}.", field="model_json"
+        )
+    flavors = model["flavors"]
+    kept = {name: model[name] for name in (*_MODEL_FIELDS, "model_uuid") if name in model}
+    if isinstance(flavors, dict):
+        kept["flavors"] = {name: _without_config(flavor) for name, flavor in flavors.items()}
+    return kept
+
+
+def _without_config(flavor: Any) -> Any:
+    return {k: v for k, v in flavor.items() if k != "config"} if isinstance(flavor, dict) else flavor
+
+
+def _models_in(tag: str | None) -> list[Any]:
+    """The models that the tag lists so far."""
+    try:
+        found = json.loads(tag) if tag else []
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        raise InvalidArgument(
+            f"The run's tag '{MODELS_TAG}' isn't a list of models, so none can be added; delete it first.",
+            field="run_id",
+        )
+    return found
 
 
 def _models(items: Sequence[RunBatch]) -> set[str]:
@@ -247,9 +269,10 @@ def _names(items: Sequence[RunBatch]) -> set[str]:
     return names
 
 
-def _check_keys(keys: Sequence[str], field: str) -> None:
-    for key in set(keys):
+def _check_keys(points: MetricPoints) -> None:
+    for key in points.keys:
         try:
             rules.check_key(key, "key")
         except InvalidArgument:
-            rules.check_key(key, field.format(keys.index(key)))  # again, for the error to name the place
+            # Again, for the error to name the place.
+            rules.check_key(key, f"metrics[{points.first_of(key)}].key")

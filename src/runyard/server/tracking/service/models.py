@@ -87,9 +87,9 @@ class LoggedModels:
         now = clock.now_ms()
 
         def mutate(tx: Transaction) -> LoggedModel:
-            home = must_be_active(tx, experiment_id).artifact_location.rstrip("/")
+            home = must_be_active(tx, experiment_id).artifact_location
             key_ids = self._keys.intern(tx, {x.key for x in (*new.params, *new.tags)})
-            row = store.insert(tx, new, f"{home}/models/{new.uuid}/artifacts", now)
+            row = store.insert(tx, new, rules.location_below(home, f"models/{new.uuid}/artifacts"), now)
             store.insert_params(tx, _rows(row, new.params, key_ids))
             store.set_tags(tx, _rows(row, new.tags, key_ids))
             return LoggedModel(*row, new.params, new.tags, [])

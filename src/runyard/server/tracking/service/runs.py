@@ -16,8 +16,6 @@ from runyard.server.tracking.store import runs as store
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import Lifecycle, NewRun, Run, RunInfo, RunStatus, Tag
 
-NAME_TAG = "mlflow.runName"
-
 
 class Runs:
     """Create, get, change, delete and restore runs.
@@ -47,14 +45,14 @@ class Runs:
         The name comes from `name`, else from the tag `mlflow.runName`, else it is generated.
         """
         del principal
+        rules.check_text(user_id, rules.MAX_USER_ID, "user_id")
         all_tags = _with_name(tags, name)
         for i, tag in enumerate(tags):
-            rules.check_key(tag.key, f"tags[{i}].key")
-            rules.check_tag_value(tag.value, f"tags[{i}].value")
+            rules.check_run_tag(tag, f"tags[{i}].")
         new = NewRun(
             ids.new_run_id(),
             experiment_id,
-            all_tags[NAME_TAG],
+            all_tags[rules.NAME_TAG],
             user_id,
             clock.now_ms() if start_time is None else start_time,
             [Tag(key, value) for key, value in sorted(all_tags.items())],
@@ -72,7 +70,7 @@ class Runs:
         """Change an active run's status, end time or name; what is None stays."""
         del principal
         if name:
-            rules.check_text(name, rules.MAX_TAG_VALUE, "run_name")
+            rules.check_text(name, rules.MAX_RUN_NAME, "run_name")
 
         def mutate(tx: Transaction) -> RunInfo:
             found = must_be_active(tx, run_id)
@@ -89,7 +87,7 @@ class Runs:
                 found.artifact_uri,
             )
             if name:
-                key = self._keys.intern(tx, [NAME_TAG])[NAME_TAG]
+                key = self._keys.intern(tx, [rules.NAME_TAG])[rules.NAME_TAG]
                 attributes.set_tags(tx, [(found.id, key, found.experiment_id, name)])
             store.save(tx, found.id, status=changed.status, end_time=changed.end_time, name=changed.name)
             return changed
@@ -142,6 +140,7 @@ class _Creation:
         outcomes: list[Run | RunyardError] = []
         rows: list[store.NewRow] = []
         tag_rows: list[tuple[int, int, int, str]] = []
+        addresses: dict[int, str] = {}
         run_ids = iter(store.reserve_ids(tx, len(items)))
         for item in items:
             home = homes.get(item.experiment_id)
@@ -156,6 +155,9 @@ class _Creation:
             run_id = next(run_ids)
             rows.append((run_id, item.uuid, item.experiment_id, item.name, item.user_id, item.start_time))
             tag_rows += [(run_id, keys[tag.key], item.experiment_id, tag.value) for tag in item.tags]
+            address = rules.location_below(home.artifact_location, f"{item.uuid}/artifacts")
+            if address != f"{home.artifact_location}/{item.uuid}/artifacts":
+                addresses[run_id] = address
             info = RunInfo(
                 run_id,
                 item.uuid,
@@ -166,10 +168,11 @@ class _Creation:
                 item.start_time,
                 None,
                 Lifecycle.ACTIVE,
-                f"{home.artifact_location}/{item.uuid}/artifacts",
+                address,
             )
             outcomes.append(Run(info, [], item.tags, [], [], [], []))
         store.insert(tx, rows)
+        store.set_artifact_uris(tx, addresses)
         attributes.set_tags(tx, tag_rows)
         return outcomes
 
@@ -209,13 +212,13 @@ def missing_run(run_id: str) -> NotFound:
 def _with_name(tags: Sequence[Tag], name: str | None) -> dict[str, str]:
     """The run's tags with its name among them."""
     found = {tag.key: tag.value for tag in tags}
-    tagged = found.get(NAME_TAG)
+    tagged = found.get(rules.NAME_TAG)
     if name and tagged and name != tagged:
         raise InvalidArgument(
             "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
             f"(run_name='{rules.cut(name)}', mlflow.runName='{rules.cut(tagged)}').",
             field="run_name",
         )
-    found[NAME_TAG] = name or tagged or names.run_name(ids.random_below(names.COMBINATIONS))
-    rules.check_text(found[NAME_TAG], rules.MAX_TAG_VALUE, "run_name")
+    found[rules.NAME_TAG] = name or tagged or names.run_name(ids.random_below(names.COMBINATIONS))
+    rules.check_text(found[rules.NAME_TAG], rules.MAX_RUN_NAME, "run_name")
     return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
 import msgspec
-from sqlalchemy import Integer, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import Integer, bindparam, func, literal_column, null, or_, select, update
 from sqlalchemy import insert as insert_into
 from sqlalchemy.sql.functions import coalesce
 
@@ -113,6 +113,9 @@ _save = Query(
     .values(status=bindparam("status_"), end_time=bindparam("end_time_"), name=bindparam("name_"))
 )
 _set_name = Query(update(r).where(r.c.id == bindparam("rid")).values(name=bindparam("name_")))
+_set_artifact_uri = Query(
+    update(r).where(r.c.id == bindparam("rid")).values(artifact_uri=bindparam("artifact_uri_"))
+)
 _set_lifecycle = Query(
     update(r)
     .where(r.c.id == bindparam("rid"))
@@ -131,7 +134,7 @@ _restore_of_experiment = Query(
         # Those that went to the trash with the experiment; runs deleted one by one stay there.
         or_(r.c.deleted_time >= bindparam("since"), r.c.deleted_time.is_(None)),
     )
-    .values(lifecycle=int(Lifecycle.ACTIVE), deleted_time=None)
+    .values(lifecycle=int(Lifecycle.ACTIVE), deleted_time=null())
 )
 
 _decode_tags = msgspec.json.Decoder(dict[str, str]).decode
@@ -234,6 +237,11 @@ def insert(tx: Transaction, rows: Sequence[NewRow]) -> None:
             for row in rows
         ],
     )
+
+
+def set_artifact_uris(tx: Transaction, uris: Mapping[int, str]) -> None:
+    """Artifact addresses by run, for those that aren't their experiment's followed by the run."""
+    tx.execute_many(_set_artifact_uri, [{"rid": run, "artifact_uri_": uri} for run, uri in uris.items()])
 
 
 def save(tx: Transaction, run_id: int, *, status: int, end_time: int | None, name: str) -> None:
