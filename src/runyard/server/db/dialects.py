@@ -18,7 +18,7 @@ from sqlalchemy.dialects import sqlite
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Table
+    from sqlalchemy import FromClause, Table
     from sqlalchemy.engine import Dialect as SQLAlchemyDialect
 
     from runyard.server.db.compiled import Compiled
@@ -93,6 +93,14 @@ class Dialect(ABC):
         return None
 
 
+class _WithHints(sqlite.base.SQLiteCompiler):
+    """Writes the hints of `Select.with_hint` behind a table: `INDEXED BY ...`, `NOT INDEXED`."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
+        del table
+        return text
+
+
 _SQLITE_FULL, _SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_IOERR = 13, 5, 6, 10
 
 
@@ -112,6 +120,7 @@ class SQLiteDialect(Dialect):
         self.path = path
         self.max_bytes = max_bytes
         self.sqlalchemy = sqlite.dialect(paramstyle="qmark")
+        self.sqlalchemy.statement_compiler = _WithHints
         self._json = msgspec.json.Encoder()
 
     def connect(self, *, readonly: bool) -> sqlite3.Connection:
@@ -132,6 +141,8 @@ class SQLiteDialect(Dialect):
         if readonly:
             run("PRAGMA query_only=ON")
         else:
+            # Pages of the hot indexes are written again and again: copy them back less often.
+            run("PRAGMA wal_autocheckpoint=8192")
             run("PRAGMA journal_size_limit=67108864")
             self._limit_size(connection)
         return connection

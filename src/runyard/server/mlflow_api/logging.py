@@ -119,7 +119,7 @@ class LoggingEndpoints:
         if sent.model_id:
             origin = MetricOrigin(sent.model_id, sent.dataset_name or "", sent.dataset_digest or "")
             origins = {0: origin}
-        points = MetricPoints([key], [value], [timestamp], [sent.step or 0], origins)
+        points = MetricPoints([key], None, [value], [timestamp], [sent.step or 0], origins)
         await self._log.log_points(call.principal, run, points, "key")
         return EMPTY
 
@@ -168,12 +168,17 @@ def _points(metrics: list[SentMetric]) -> MetricPoints:
     if min(timestamps) < 0:  # type: ignore[type-var, operator]
         at = next(i for i, t in enumerate(timestamps) if t is not None and t < 0)
         raise _negative_timestamp(f"metrics[{at}].timestamp", str(keys[at]), timestamps[at])
-    origins = {
-        i: MetricOrigin(m.model_id, m.dataset_name or "", m.dataset_digest or "")
-        for i, m in enumerate(metrics)
-        if m.model_id
-    }
-    return MetricPoints(keys, values, timestamps, [m.step or 0 for m in metrics], origins or None)  # type: ignore[arg-type]
+    origins = None
+    if any([m.model_id for m in metrics]):  # noqa: C419 - a list is faster here, and this is a hot path
+        origins = {
+            i: MetricOrigin(m.model_id, m.dataset_name or "", m.dataset_digest or "")
+            for i, m in enumerate(metrics)
+            if m.model_id
+        }
+    place = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    index = None if len(place) == 1 else list(map(place.__getitem__, keys))
+    steps = [m.step or 0 for m in metrics]
+    return MetricPoints(list(place), index, values, timestamps, steps, origins)  # type: ignore[arg-type]
 
 
 def _negative_timestamp(field: str, key: str, timestamp: int | None) -> InvalidArgument:

@@ -140,18 +140,29 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class MetricPoints(Value, frozen=True, gc=False):
-    """Points of one run's metrics as columns: five lists of the same length.
+    """Points of one run's metrics as columns.
 
     Attributes:
-        keys, values, timestamps, steps: one entry a point; timestamps in milliseconds.
+        keys: the distinct keys.
+        index: per point, the position of its key in `keys`; None when there is one key only.
+        values, timestamps, steps: one entry a point; timestamps in milliseconds.
         origins: where a point is linked to a logged model or a dataset: position -> origin.
     """
 
     keys: list[str]
+    index: list[int] | None
     values: list[float]
     timestamps: list[int]
     steps: list[int]
     origins: dict[int, MetricOrigin] | None = None
+
+    def key_at(self, point: int) -> str:
+        """A point's key."""
+        return self.keys[0 if self.index is None else self.index[point]]
+
+    def first_of(self, key: str) -> int:
+        """The first point with this key."""
+        return 0 if self.index is None else self.index.index(self.keys.index(key))
 
 
 class MetricOrigin(Value, frozen=True, gc=False):
