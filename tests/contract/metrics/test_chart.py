@@ -210,6 +210,11 @@ def test_over_budget_units_stay_whole_and_exact(store: Store, monkeypatch: pytes
     # And a zoom shows the units that it touches
     zoomed = draw_chart(store, "step", 1_000, 300 * 3, 900 * 3)
     assert zoomed.buckets.x.tolist() == [256 * 3, 512 * 3, 768 * 3]
+    # When it may decode the chunk on the edge, then that is exact
+    monkeypatch.setattr(charts, "MOST_DECODED", 1_024)
+    zoomed = draw_chart(store, "step", 1_000, 300 * 3, 900 * 3)
+    assert (zoomed.buckets.x[0], zoomed.buckets.x_last[-1]) == (300 * 3, 900 * 3)
+    assert int(zoomed.buckets.n.sum()) == 601
 
 
 def test_relative_time_starts_at_the_origin_given(store: Store) -> None:

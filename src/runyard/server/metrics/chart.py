@@ -29,8 +29,9 @@ from runyard.server.metrics.live import live_points
 from runyard.server.metrics.sketch import UNIT, Sketches, decode_sketches, units_in
 from runyard.server.metrics.types import Axis, Points, SeriesChart, SeriesId, scope_of
 
-# Points that one request may decode; beyond it, detail ends at the sketches' units.
-MOST_DECODED = 24_000_000
+# Points that may be decoded for a request, and for one of its series; beyond, units stay whole.
+MOST_DECODED = 12_000_000
+MOST_DECODED_OF_ONE = 2_097_152
 # Series whose sketches are in memory at once.
 _AT_ONCE = 64
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
@@ -61,13 +62,13 @@ def chart(
     Returns:
         One entry per series, in the order given. A series with at most `buckets` points in view comes
         `exact`: a bucket per point. Otherwise the view's range is divided into equal buckets, whose edges
-        move by less than a bucket's width to fall between stored units of points. When a request would
-        decode more than `MOST_DECODED` points, units at the edge of the view and units wider than a bucket
-        also stay whole.
+        move by less than a bucket's width to fall between stored units of 256 points. Where that would
+        mean to decode too much (more than `MOST_DECODED_OF_ONE` points of a series or their share of
+        `MOST_DECODED`), units wider than a bucket also stay whole, and at last those on the view's edge.
     """
     found: dict[SeriesId, SeriesChart] = {}
     ordered = sorted(set(series))
-    budget = MOST_DECODED // max(1, len(ordered))
+    budget = min(MOST_DECODED_OF_ONE, MOST_DECODED // max(1, len(ordered)))
     for start in range(0, len(ordered), _AT_ONCE):
         part = ordered[start : start + _AT_ONCE]
         reader = _Reader(connection, part, axis, origins or {}, x_min, x_max)
@@ -131,11 +132,15 @@ class _Reader:
         x_live = coordinates(live, self._along)
         low = view.low if view.low is not None else _least(pieces.x, x_live)
         high = view.high if view.high is not None else _most(pieces.x_last, x_live)
-        inside = (pieces.x >= low) & (pieces.x_last <= high)
         touching = (pieces.x <= high) & (pieces.x_last >= low)
-        decoded = _to_decode(pieces, inside, touching, len(live), high - low, buckets)
-        decoded |= touching & _repeated(sketches, chunks, live)
-        decoded = _within_budget(decoded, pieces, chunks, budget)
+        if int(pieces.n[touching].sum()) + len(live) <= buckets + 2 * UNIT:
+            choices = [touching]  # few enough, perhaps, to show them all
+        else:
+            edge = (pieces.x < low) | (pieces.x_last > high)
+            needed = touching & (edge | _repeated(sketches, chunks, live))
+            wide = pieces.x_last.astype(np.float64) - pieces.x > (high - low) / buckets
+            choices = [needed | (touching & wide), needed]
+        decoded = _first_within(budget, choices, chunks)
         parts = self._decode(chunks, decoded) if decoded.any() else []
         points = sort_unique(join([*parts, live])) if parts else live
         points = in_axis_order(points, self._along)
@@ -176,21 +181,6 @@ class _Reader:
         return found | {one: origin for one, origin in given.items() if one in self._live}
 
 
-def _to_decode(
-    pieces: Pieces,
-    inside: NDArray[np.bool_],
-    touching: NDArray[np.bool_],
-    live: int,
-    span: int,
-    buckets: int,
-) -> NDArray[np.bool_]:
-    """Which units must be seen point by point: those on an edge and those wider than a bucket."""
-    if int(pieces.n[touching].sum()) + live <= buckets + 2 * UNIT:
-        return touching  # few enough, perhaps, to show them all
-    wide = pieces.x_last.astype(np.float64) - pieces.x > span / buckets
-    return touching & (wide | ~inside)
-
-
 def _repeated(sketches: Sketches, chunks: Sequence[SketchedChunk], live: Points) -> NDArray[np.bool_]:
     """Which units may hold points that the log holds too: a client repeated them."""
     if not chunks or not len(live):
@@ -200,17 +190,17 @@ def _repeated(sketches: Sketches, chunks: Sequence[SketchedChunk], live: Points)
     return late.searchsorted(sketches.max_time, "right") > before
 
 
-def _within_budget(
-    decoded: NDArray[np.bool_], pieces: Pieces, chunks: Sequence[SketchedChunk], budget: int
+def _first_within(
+    budget: int, choices: Sequence[NDArray[np.bool_]], chunks: Sequence[SketchedChunk]
 ) -> NDArray[np.bool_]:
-    """The units to decode; none, if with the chunks around them they are too many points."""
-    if not decoded.any():
-        return decoded
-    if int(pieces.n[decoded].sum()) <= budget:
+    """The first choice of units that with the chunks around them are not too many points; else none."""
+    for choice in choices:
+        if int(np.count_nonzero(choice)) > budget // UNIT + len(chunks):
+            continue
         owner = np.repeat(np.arange(len(chunks)), [units_in(chunk.n) for chunk in chunks])
-        if sum(chunks[at].n for at in set(owner[decoded].tolist())) <= budget:
-            return decoded
-    return np.zeros(len(decoded), np.bool_)
+        if sum(chunks[at].n for at in set(owner[choice].tolist())) <= budget:
+            return choice
+    return np.zeros_like(choices[0])
 
 
 def _least(x: NDArray[np.int64], live: NDArray[np.int64]) -> int:
