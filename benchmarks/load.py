@@ -139,7 +139,7 @@ class _Drive:
             await asyncio.gather(*(self.connect(connection) for connection in self.connections))
             await self._pass(lambda elapsed: elapsed >= self.box.warmup and bool(self.latencies))
             self.latencies = array("d")
-            self.failures = 0
+            self.failures, self.first_failure = 0, ""
             begin, cpu = _clock(), time.process_time()
             await self._pass(lambda elapsed: self.box.ended(elapsed, len(self.latencies)))
             seconds, used = _clock() - begin, time.process_time() - cpu
