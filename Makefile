@@ -26,6 +26,19 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+bench-full: $(STAMP)
+	$(BIN)/python -m benchmarks --full
+
+docs: $(STAMP)
+	$(BIN)/python docs/generate.py
+
+# Trains on real data against the running server: make run in another terminal first.
+demo: $(STAMP)
+	$(BIN)/runyard demo $(if $(URL),--url $(URL))
+
 lock: $(VENV)/bin/uv
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --all-extras --group dev \
 	  --custom-compile-command "make lock" -o requirements.lock pyproject.toml

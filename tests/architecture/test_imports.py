@@ -17,11 +17,12 @@ LATE = {
     ("server/db/migrate.py", "sqlalchemy"): "the engine is needed only by Alembic",
     ("server/db/database.py", "runyard.server.db.postgresql"): "an optional driver, and a tenth of a start",
     ("server/operations/endpoints.py", "runyard.server.web"): "prometheus_client, at the first scrape",
-    ("server/metrics", "numpy"): "25 MB, and only with the first batch or chart",
-    ("server/metrics", "runyard.server.metrics"): "modules that import numpy",
-    ("demo", "mlflow"): "an optional package",
-    ("demo", "sklearn"): "an optional package",
-    ("demo", "matplotlib"): "an optional package",
+    ("server/metrics/engine.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",
+    ("server/metrics/summary.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",
+    ("server/metrics/batchlog.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",
+    ("server/metrics/compaction.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",
+    ("cli/demo.py", "rich"): "an optional package",
+    ("cli/demo.py", "runyard.demo"): "modules that import optional packages",
 }
 
 

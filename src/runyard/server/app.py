@@ -98,19 +98,6 @@ def build(settings: Settings) -> Application:
         *TrackingRoutes(charts).routes(),
     ]
 
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        upgrade(dialect)
-        database.start()
-        try:
-            await experiments.ensure_default()
-            compactor.start()
-            async with blobs, _repeated(partial(_purge_uploads, blobs)):
-                yield
-        finally:
-            compactor.stop()
-            database.close()
-
     return Application(
         routes=routes,
         authorize=_authorize,
@@ -118,8 +105,25 @@ def build(settings: Settings) -> Application:
         max_body=settings.max_body_bytes,
         guards=[LoopbackGuard()],
         fallback=mlflow_api.refuse,
-        lifespan=lifespan,
+        lifespan=lambda: _opened(database, experiments, compactor, blobs),
     )
+
+
+@asynccontextmanager
+async def _opened(
+    database: Database, experiments: Experiments, compactor: Compactor, blobs: BlobStore
+) -> AsyncIterator[None]:
+    """Everything open and at work; closed in the opposite order."""
+    upgrade(database.dialect)
+    database.start()
+    try:
+        await experiments.ensure_default()
+        compactor.start()
+        async with blobs, _repeated(partial(_purge_uploads, blobs)):
+            yield
+    finally:
+        compactor.stop()
+        database.close()
 
 
 @asynccontextmanager
