@@ -1,18 +1,4 @@
-"""The rows of the batch log: points as they came, in columns, narrow but not compressed.
-
-    byte     format (1)
-    byte     widths: bits 0-2 steps, 3-5 timestamps, 6-7 index (see below)
-    u32      n, the number of points
-    u32      k, the number of keys
-    i64 i64  the least step, the least timestamp
-    u32 * k  keys
-    index    per point the position of its key, unsigned; absent when k is 1
-    steps    per point the distance from the least step, unsigned
-    times    per point the distance from the least timestamp, unsigned
-    f64 * n  values
-
-All little-endian. A width is the code of a number of bytes: 0, 1, 2, 4, 8; an absent column is zeros.
-"""
+"""The rows of the batch log as blobs: see `batchlog_layout` for what is in them."""
 
 from __future__ import annotations
 
@@ -20,13 +6,11 @@ import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from runyard.server.metrics.batchlog_layout import FORMAT, HEADER
 from runyard.server.metrics.types import PointBatch
 
 if TYPE_CHECKING:
     from runyard.server.metrics.columns import Columns
-
-FORMAT = 1
-HEADER = struct.Struct("<BBIIqq")
 
 # A group's batches of one scope share a row while they are small.
 _ROW_POINTS = 2_048

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runyard.server.metrics.batchlog import FORMAT, HEADER
+from runyard.server.metrics.batchlog_layout import FORMAT, HEADER
 from runyard.server.metrics.columns import Columns, Floats, Ints, join_columns, of_batch
 from runyard.server.metrics.types import PointBatch
 
