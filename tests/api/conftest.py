@@ -21,9 +21,6 @@ The fixture `api` is a started server (`runyard.server.app.build`) on a fresh da
 * `together` sends many requests at once, for races.
 * `assert_refused` checks a table of bad requests in one test: one server for all of them.
 * `experiment()` and `run()` make what most tests begin with.
-
-Databases are copies of one with the migrated schema, so that a test costs milliseconds on SQLite and
-well under a second on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -31,9 +28,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import shutil
 import threading
-import uuid
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -41,14 +36,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-import psycopg
 import pytest
 from starlette.types import ASGIApp
 
 from runyard.server import app, settings
-from runyard.server.db.database import open_dialect
-from runyard.server.db.migrate import upgrade
-from tests.conftest import PostgreSQL
 
 T = TypeVar("T")
 
@@ -255,44 +246,3 @@ def api(database_url: str, tmp_path: Path) -> Iterator[Api]:
     """A started server on a fresh database: once on each system."""
     with serve(data=str(tmp_path), database=database_url) as started:
         yield started
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a fresh database with the migrated schema: once on each system."""
-    if request.param == "sqlite":
-        copy = tmp_path / "runyard.db"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), copy)
-        yield f"sqlite:///{copy}"
-        return
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    url = _copy_of(server, request.getfixturevalue("postgresql_template"))
-    yield url
-    server.drop(url)
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the migrated schema."""
-    file = tmp_path_factory.mktemp("template") / "runyard.db"
-    upgrade(open_dialect(f"sqlite:///{file}"))
-    return file
-
-
-@pytest.fixture(scope="session")
-def postgresql_template(postgresql: PostgreSQL) -> str:
-    """The name of a PostgreSQL database with the migrated schema."""
-    url = postgresql.create()
-    upgrade(open_dialect(url))
-    return _name_in(url)
-
-
-def _copy_of(server: PostgreSQL, template: str) -> str:
-    name = f"t_{uuid.uuid4().hex}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    return server.url(name)
-
-
-def _name_in(url: str) -> str:
-    return url.split("@/")[1].split("?", maxsplit=1)[0]

@@ -1,13 +1,15 @@
-"""Brings the schema up to date, once, under a lock.
+"""Brings the schema up to date, once, in one transaction.
 
-Alembic is imported only when there is something to do: a start with a current schema doesn't pay for it.
+The migrations say what the schema is. What they make of an empty database is kept beside them as plain
+statements (`migrations/head`, written by `python -m tests.migrations.generate` and compared with them by
+a test), so that a first start needn't wait for Alembic; it is imported only to change a schema.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +18,37 @@ from runyard.server.kernel.errors import InvalidArgument
 
 HEAD = "0001"
 MIGRATIONS = Path(__file__).parent / "migrations"
+# Between the statements of a file in `migrations/head`.
+SEPARATOR = ";\n\n"
 _LOCK_KEY = 0x72756E79617264  # "runyard"
 
 log = logging.getLogger("runyard.db.migrate")
 
 
 def upgrade(dialect: Dialect) -> None:
-    """Run the migrations that the database lacks.
+    """Make the schema current, from whatever revision the database has.
 
-    Two servers that start at the same time take turns; the second finds nothing to do.
+    Servers that start at the same time take turns; all but the first find nothing to do. A failure leaves
+    the database as it was.
 
     Raises:
-        InvalidArgument: the database was written by a newer version of Runyard.
+        InvalidArgument: the database has a revision that this version of Runyard doesn't know.
     """
     driver = dialect.connect(readonly=False)
     try:
-        if _revision(dialect, driver) == HEAD:
-            return
-        with _locked(dialect, driver):
-            found = _revision(dialect, driver)
-            if found == HEAD:
-                return
-            _run_alembic(dialect, found)
+        if _revision(dialect, driver) is None:
+            _create(dialect, driver)
+        if _revision(dialect, driver) != HEAD:
+            _migrate(dialect, driver)
+    finally:
+        driver.close()
+
+
+def run_migrations(dialect: Dialect) -> None:
+    """Make the schema current by the migrations alone, as `upgrade` does where there is one already."""
+    driver = dialect.connect(readonly=False)
+    try:
+        _migrate(dialect, driver)
     finally:
         driver.close()
 
@@ -55,19 +66,31 @@ def _revision(dialect: Dialect, driver: Any) -> str | None:
 
 
 @contextmanager
-def _locked(dialect: Dialect, driver: Any) -> Iterator[None]:
-    """One migration at a time. On SQLite the data folder's lock already keeps a second server out."""
-    if dialect.name == "sqlite":
-        yield
-        return
-    driver.execute(f"SELECT pg_advisory_lock({_LOCK_KEY})")
+def _alone(dialect: Dialect, driver: Any) -> Iterator[None]:
+    """A transaction, one at a time of all servers; rolled back when the block fails."""
+    dialect.begin(driver, readonly=False)
     try:
+        if dialect.name == "postgresql":  # on SQLite the transaction itself keeps others out
+            driver.execute(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
         yield
-    finally:
-        driver.execute(f"SELECT pg_advisory_unlock({_LOCK_KEY})")
+        driver.execute("COMMIT")
+    except BaseException:
+        with suppress(dialect.error):  # a connection that is lost has nothing to roll back
+            if dialect.in_transaction(driver):
+                driver.execute("ROLLBACK")
+        raise
 
 
-def _run_alembic(dialect: Dialect, found: str | None) -> None:
+def _create(dialect: Dialect, driver: Any) -> None:
+    with _alone(dialect, driver):
+        if _revision(dialect, driver) is not None:
+            return
+        for statement in (MIGRATIONS / "head" / f"{dialect.name}.sql").read_text().split(SEPARATOR):
+            driver.execute(statement)
+    log.info("schema %s created", HEAD)
+
+
+def _migrate(dialect: Dialect, driver: Any) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -76,17 +99,16 @@ def _run_alembic(dialect: Dialect, found: str | None) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
-        raise InvalidArgument(
-            f"The database has schema {found!r}, which this version of Runyard doesn't know: it was written "
-            "by a newer version. Install that version, or start with another data folder."
-        )
     address = "sqlite://" if dialect.name == "sqlite" else "postgresql+psycopg://"
-    engine = create_engine(address, creator=lambda: dialect.connect(readonly=False), poolclass=pool.NullPool)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if dialect.name == "sqlite" else "BEGIN")
+    engine = create_engine(address, creator=lambda: driver, poolclass=pool.StaticPool)
+    with engine.connect() as connection, _alone(dialect, driver):
+        found = _revision(dialect, driver)
+        if found is not None and found not in known:
+            raise InvalidArgument(
+                f"The database has schema {found!r}, which this version of Runyard doesn't know: a newer "
+                "version wrote it, or another program did. Install that version, or use another database."
+            )
+        connection.begin()  # or Alembic would commit after each migration
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-        connection.exec_driver_sql("COMMIT")
-    engine.dispose()
-    log.info("schema upgraded from %s to %s", found or "nothing", HEAD)
+        log.info("schema upgraded from %s to %s", found or "nothing", HEAD)

@@ -7,7 +7,6 @@ from runyard.server.db.metadata import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    transactional_ddl=False,
     render_as_batch=True,
 )
 context.run_migrations()
