@@ -7,7 +7,7 @@ them, and the edges encode them as they are. All are frozen.
 from __future__ import annotations
 
 from enum import Enum, IntEnum
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
@@ -130,6 +130,26 @@ class Run(Value, frozen=True, gc=False):
     datasets: list[DatasetInput]
     model_inputs: list[str]
     model_outputs: list[ModelOutput]
+
+
+Summary = Literal[
+    "last",
+    "first",
+    "min",
+    "max",
+    "mean",
+    "sum",
+    "count",
+    "nan_count",
+    "argmin",
+    "argmax",
+    "last_step",
+    "last_time",
+    "first_step",
+    "first_time",
+]
+"""What a metric's history comes to: a value, a step (`argmin`: the step of the least value), a time in
+milliseconds, or a number of points."""
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
