@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from runyard.server.kernel import clock, ids
@@ -126,7 +126,7 @@ class Application:
                 answer = await target.route.handler(call)
             if isinstance(answer, Response):
                 status = answer.status_code
-                await answer(scope, receive, sender)
+                await _respond(answer, scope, receive, sender)
             else:
                 status = 200
                 await _send_json(sender, 200, _encode(answer))
@@ -239,6 +239,15 @@ class _Sender:
                 "more_body": message.get("more_body", False),
             }
         await self._send(message)
+
+
+async def _respond(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a response; what its pieces come from is closed at once, however it ends."""
+    try:
+        await answer(scope, receive, send)
+    finally:
+        if isinstance(answer, StreamingResponse) and isinstance(answer.body_iterator, AsyncGenerator):
+            await answer.body_iterator.aclose()
 
 
 async def _send_json(

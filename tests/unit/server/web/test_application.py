@@ -210,6 +210,65 @@ def test_a_response_that_fails_halfway_is_cut_off() -> None:
     assert all(m.get("more_body", True) for m in exchange.sent[1:])
 
 
+class Pieces:
+    """A response without end; `closed` says that its source has been given back."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def handler(self, got: Call) -> Response:
+        return StreamingResponse(self._make())
+
+    async def _make(self) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"a"
+        finally:
+            await asyncio.sleep(0)  # as closing a file in a thread would
+            self.closed = True
+
+
+STREAMING = {**request("GET", "/a"), "asgi": {"spec_version": "2.4"}}
+
+
+def test_the_source_of_a_response_is_closed_when_a_shutdown_cuts_it_off() -> None:
+    # Given a client that reads nothing
+    pieces, exchange, full = Pieces(), Exchange(STREAMING), asyncio.Event()
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            full.set()
+            await asyncio.Event().wait()
+
+    async def serve_and_cancel() -> bool:
+        app = application(route(pieces.handler))
+        task = asyncio.ensure_future(app(exchange.scope, exchange.receive, send))
+        await full.wait()
+        task.cancel()
+        with pytest.raises(ResponseCutOff):
+            await task
+        return pieces.closed
+
+    # When, Then
+    assert asyncio.run(serve_and_cancel())
+
+
+def test_the_source_of_a_response_is_closed_when_the_client_goes_away() -> None:
+    # Given a server that notices it while it sends
+    pieces, exchange = Pieces(), Exchange(STREAMING)
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            raise OSError("connection reset")
+
+    async def serve() -> bool:
+        await application(route(pieces.handler))(exchange.scope, exchange.receive, send)
+        return pieces.closed
+
+    # When, Then
+    assert asyncio.run(serve())
+
+
 def test_a_shutdown_that_waits_no_longer_is_answered() -> None:
     # Given
     started = asyncio.Event()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -35,6 +36,18 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+LARGE = 3_000_000
+PIECE = 200_000
+BUFFER = 32_768
+
+
+async def send_much(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers more than any buffer takes."""
+    headers = [(b"content-length", b"%d" % LARGE)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"x" * LARGE})
+
+
 def served(
     use: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Any]],
     *,
@@ -50,8 +63,8 @@ def served(
         config.load()
         state = ServerState()
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: protocol(config, state, {}), "127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        server = await loop.create_server(lambda: protocol(config, state, {}), sock=_small_socket())
+        reader, writer = await asyncio.open_connection(sock=_small_socket(server.sockets[0].getsockname()))
         try:
             async with asyncio.timeout(30):
                 return await use(reader, writer)
@@ -60,6 +73,18 @@ def served(
             server.close()
 
     return asyncio.run(run())
+
+
+def _small_socket(to: tuple[str, int] | None = None) -> socket.socket:
+    """A socket with so small buffers that a test soon fills them."""
+    made = socket.socket()
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        made.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+    if to is None:
+        made.bind(("127.0.0.1", 0))
+    else:
+        made.connect(to)
+    return made
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
@@ -200,3 +225,47 @@ def test_an_upgrade_that_is_not_offered_is_ignored() -> None:
         return (await _answer(reader))[0]
 
     assert served(use) == 200
+
+
+def test_a_client_that_reads_nothing_is_cut_off() -> None:
+    # Given
+    cut: list[asyncio.Event] = []
+
+    class Watched(HttpProtocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            cut[0].set()
+
+    async def use(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        cut.append(asyncio.Event())
+        # When it asks for much and reads nothing, which its transport would do unasked
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        # Then the server ends the connection
+        await cut[0].wait()
+
+    served(use, keep_alive=SHORT, app=send_much, protocol=Watched)
+
+
+def test_a_client_that_reads_slowly_gets_everything() -> None:
+    # Given a client that reads a little whenever the server looks
+    looked: list[asyncio.Semaphore] = []
+
+    class Watched(HttpProtocol):
+        def check_reading(self) -> None:
+            super().check_reading()
+            looked[0].release()
+
+    async def use(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+        looked.append(asyncio.Semaphore(0))
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        read = 0
+        # When the server has looked six times, and each time something had been read
+        for _ in range(6):
+            await looked[0].acquire()
+            read += len(await reader.readexactly(PIECE))
+        return read + len(await reader.readexactly(LARGE - read))
+
+    # Then
+    assert served(use, keep_alive=SHORT, app=send_much, protocol=Watched) == LARGE
