@@ -255,6 +255,8 @@ class ArtifactEndpoints:
 
     async def upload_at(self, call: Call) -> Empty:
         """mlflow-artifacts/artifacts/{path}"""
+        if call.scope["path"].endswith("/"):
+            raise InvalidArgument("The artifact path ends with '/'; name a file.", field="path")
         length = call.headers.get("content-length")
         size = int(length) if length is not None and length.isdigit() else None
         await self._artifacts.write_at(call.principal, call.path["path"], _body(call), size)

@@ -112,10 +112,7 @@ class MetricEndpoints:
         metric = wire.required(sent.metric_key, "metric_key")
         limit = sent.max_results
         if limit is not None and limit <= 0:
-            raise InvalidArgument(
-                f"Invalid value {limit} for parameter 'max_results' supplied. It must be a positive integer.",
-                field="max_results",
-            )
+            raise _not_positive(limit)
         page = await self._history.page(
             call.principal,
             run,
@@ -148,7 +145,9 @@ class MetricEndpoints:
                 "GetMetricHistoryBulk request must specify a metric_key.", field="metric_key"
             )
         limit = MAX_BULK_POINTS if sent.max_results is None else min(sent.max_results, MAX_BULK_POINTS)
-        found = await self._history.of_runs(call.principal, run_ids, sent.metric_key, limit=max(limit, 1))
+        if limit <= 0:
+            raise _not_positive(limit)
+        found = await self._history.of_runs(call.principal, run_ids, sent.metric_key, limit=limit)
         return HistoryBulk(_of_runs(sent.metric_key, found))
 
     async def get_history_bulk_interval(self, call: Call) -> History:
@@ -211,6 +210,13 @@ def _of_runs(metric: str, found: list[tuple[str, Points]]) -> list[WireMetric]:
         for run, points in found
         for value, timestamp, step in _columns(points)
     ]
+
+
+def _not_positive(max_results: int) -> InvalidArgument:
+    return InvalidArgument(
+        f"Invalid value {max_results} for parameter 'max_results' supplied. It must be a positive integer.",
+        field="max_results",
+    )
 
 
 def _columns(points: Points) -> Iterator[tuple[float, int, int]]:

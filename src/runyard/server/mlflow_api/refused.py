@@ -16,31 +16,31 @@ class Refusal(NamedTuple):
     instead: str
 
 
-_LATER = "this server tracks runs, datasets, logged models and artifacts"
+_LATER = "it tracks runs, datasets, logged models and artifacts"
 _DIRECT = "upload and download through this server: PUT and GET /api/2.0/mlflow-artifacts/artifacts/..."
 
 REFUSED: tuple[Refusal, ...] = (
-    Refusal("mlflow/registered-models", "The model registry", _LATER),
-    Refusal("mlflow/model-versions", "The model registry", _LATER),
-    Refusal("mlflow/workspaces", "Managing workspaces", "this server has one workspace, which needs no name"),
-    Refusal("mlflow/webhooks", "Webhooks", _LATER),
-    Refusal("mlflow/traces", "Tracing of LLM applications", _LATER),
-    Refusal("mlflow/unified-traces", "Tracing of LLM applications", _LATER),
-    Refusal("mlflow/get-online-trace-details", "Tracing of LLM applications", _LATER),
-    Refusal("mlflow/gateway", "The LLM gateway", _LATER),
-    Refusal("mlflow/scorers", "Evaluation of LLM applications", _LATER),
-    Refusal("mlflow/datasets", "Evaluation datasets", "log a run's datasets with runs/log-inputs"),
-    Refusal("mlflow/label-schemas", "Evaluation of LLM applications", _LATER),
-    Refusal("mlflow/review-queues", "Evaluation of LLM applications", _LATER),
-    Refusal("mlflow/issues", "Evaluation of LLM applications", _LATER),
-    Refusal("mlflow/prompt-optimization", "Prompt optimisation", _LATER),
+    Refusal("mlflow/registered-models", "a model registry", _LATER),
+    Refusal("mlflow/model-versions", "a model registry", _LATER),
+    Refusal("mlflow/workspaces", "managing workspaces", "it has one workspace, which needs no name"),
+    Refusal("mlflow/webhooks", "webhooks", _LATER),
+    Refusal("mlflow/traces", "tracing of LLM applications", _LATER),
+    Refusal("mlflow/unified-traces", "tracing of LLM applications", _LATER),
+    Refusal("mlflow/get-online-trace-details", "tracing of LLM applications", _LATER),
+    Refusal("mlflow/gateway", "an LLM gateway", _LATER),
+    Refusal("mlflow/scorers", "evaluation of LLM applications", _LATER),
+    Refusal("mlflow/datasets", "evaluation datasets", "log a run's datasets with runs/log-inputs"),
+    Refusal("mlflow/label-schemas", "evaluation of LLM applications", _LATER),
+    Refusal("mlflow/review-queues", "evaluation of LLM applications", _LATER),
+    Refusal("mlflow/issues", "evaluation of LLM applications", _LATER),
+    Refusal("mlflow/prompt-optimization", "prompt optimisation", _LATER),
     Refusal("mlflow/unity-catalog", "Databricks' Unity Catalog", _LATER),
     Refusal("unity-catalog", "Databricks' Unity Catalog", _LATER),
     Refusal("fs", "Databricks' file system", _DIRECT),
-    Refusal("mlflow-artifacts/presigned", "Presigned addresses", _DIRECT),
-    Refusal("mlflow/artifacts/presigned-download-url", "Presigned addresses", _DIRECT),
-    Refusal("mlflow/artifacts/presigned-upload-url", "Presigned addresses", _DIRECT),
-    Refusal("mlflow/artifacts/get-presigned-upload-part-url", "Presigned addresses", _DIRECT),
+    Refusal("mlflow-artifacts/presigned", "presigned addresses", _DIRECT),
+    Refusal("mlflow/artifacts/presigned-download-url", "presigned addresses", _DIRECT),
+    Refusal("mlflow/artifacts/presigned-upload-url", "presigned addresses", _DIRECT),
+    Refusal("mlflow/artifacts/get-presigned-upload-part-url", "presigned addresses", _DIRECT),
     Refusal("mlflow/artifacts/credentials-for-read", "Databricks' storage credentials", _DIRECT),
     Refusal("mlflow/artifacts/credentials-for-write", "Databricks' storage credentials", _DIRECT),
     Refusal(
@@ -74,7 +74,7 @@ def refusal_of(path: str) -> RunyardError:
     if _MODEL_CREDENTIALS.fullmatch(rest):
         return _refused("Databricks' storage credentials", _DIRECT)
     if _TRACE_LOCATION.fullmatch(rest):
-        return _refused("Tracing of LLM applications", _LATER)
+        return _refused("tracing of LLM applications", _LATER)
     for refusal in REFUSED:
         if rest == refusal.start or rest.startswith(refusal.start + "/"):
             return _refused(refusal.what, refusal.instead)
@@ -82,4 +82,4 @@ def refusal_of(path: str) -> RunyardError:
 
 
 def _refused(what: str, instead: str) -> NotImplementedHere:
-    return NotImplementedHere(f"{what} isn't part of this server: {instead}.")
+    return NotImplementedHere(f"This server doesn't offer {what}: {instead}.")

@@ -95,7 +95,9 @@ class Artifacts:
         refusal = refuse_deleted(run, info.lifecycle)
         if refusal is not None:
             raise refusal
-        return await self._store.write(_inside(info.artifact_uri, path), chunks)
+        blob = _inside(info.artifact_uri, path)
+        rules.check_upload_path(blob)
+        return await self._store.write(blob, chunks)
 
     async def list_at(self, principal: Principal, path: str) -> Sequence[Entry]:
         """A folder by its whole path."""
@@ -117,6 +119,7 @@ class Artifacts:
         """Store a file by its whole path."""
         del principal
         blob = parse_blob_path(path)
+        rules.check_upload_path(blob)
         await self._owned(blob, writing=True)
         return await self._store.write(blob, chunks, size_hint=size)
 
@@ -131,6 +134,7 @@ class Artifacts:
         """Begin an upload in parts."""
         del principal
         blob = parse_blob_path(path)
+        rules.check_upload_path(blob)
         await self._owned(blob, writing=True)
         return await self._uploads().create_upload(blob)
 

@@ -16,6 +16,9 @@ from runyard.server.tracking.store import runs
 from runyard.server.tracking.store.keys import Keys
 
 
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
     """Points in the order (timestamp, step, value); None where there are none at all."""
@@ -120,7 +123,7 @@ class MetricHistory:
 
 def _position(token: str) -> Position:
     values = decode_token("history", token)
-    if len(values) != 3 or not all(type(v) is int for v in values):
+    if len(values) != 3 or not all(type(v) is int and _LEAST <= v <= _MOST for v in values):
         raise InvalidArgument(
             "Invalid page_token: it isn't one that this server gave for a metric's history.",
             field="page_token",
