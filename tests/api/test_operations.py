@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,15 @@ def test_counters_count(api: Api) -> None:
     groups = "runyard_write_group_size_sum", frozenset[tuple[str, str]]()
     assert after[groups] == before[groups] + 1
     assert after["runyard_write_queue_length", frozenset()] == 0
+
+
+def test_every_counter_is_documented(api: Api) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "operations.md").read_text()
+    suffixes = ("_bucket", "_count", "_sum")
+    shown = {name for name, _ in _metrics(api) if name.startswith("runyard_")}
+    families = {next((name.removesuffix(s) for s in suffixes if name.endswith(s)), name) for name in shown}
+    assert len(families) >= 6
+    assert [name for name in families if f"`{name}`" not in text] == []
 
 
 def test_the_size_of_sqlite_is_shown(api: Api, database_url: str) -> None:
