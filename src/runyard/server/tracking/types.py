@@ -6,6 +6,7 @@ them, and the edges encode them as they are. All are frozen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, IntEnum
 from typing import Generic, Literal, TypeVar
 
@@ -50,7 +51,7 @@ class RunStatus(IntEnum):
     KILLED = 5
 
 
-class Tag(Value):
+class Tag(Value, frozen=True, gc=False):
     """A tag or a parameter: a key and a text."""
 
     key: str
@@ -165,15 +166,15 @@ class MetricPoints(Value, frozen=True, gc=False):
     Attributes:
         keys: the distinct keys.
         index: per point, the position of its key in `keys`; None when there is one key only.
-        values, timestamps, steps: one entry a point; timestamps in milliseconds.
+        values, timestamps, steps: one entry a point; timestamps in milliseconds. Big batches bring arrays.
         origins: where a point is linked to a logged model or a dataset: position -> origin.
     """
 
     keys: list[str]
     index: list[int] | None
-    values: list[float]
-    timestamps: list[int]
-    steps: list[int]
+    values: Sequence[float]
+    timestamps: Sequence[int]
+    steps: Sequence[int]
     origins: dict[int, MetricOrigin] | None = None
 
     def key_at(self, point: int) -> str:

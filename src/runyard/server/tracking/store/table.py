@@ -80,7 +80,7 @@ def _cells(connection: Connection, query: Query, runs: Sequence[int], keys: Sequ
 
 def _distinct_keys(table: Table) -> Query:
     """The keys that occur in an experiment: one step of the index per key, however many runs there are."""
-    experiment = bindparam("experiment_id")
+    experiment: Any = bindparam("experiment_id")
     first = select(func.min(table.c.key_id).label("id")).where(table.c.experiment_id == experiment)
     found = first.cte("found", recursive=True)
     inner = table.alias()
