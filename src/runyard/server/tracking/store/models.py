@@ -175,7 +175,7 @@ def load(connection: Connection, keys: Keys, rows: Sequence[ModelRow]) -> list[L
 
 def insert(tx: Transaction, new: NewModel, artifact_location: str, now: int) -> ModelRow:
     """A new active model that is pending; without its params and tags."""
-    values = {
+    values: dict[str, Any] = {
         "uuid": new.uuid,
         "experiment_id": new.experiment_id,
         "name": new.name,

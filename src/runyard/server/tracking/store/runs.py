@@ -198,9 +198,9 @@ def load(connection: Connection, keys: Keys, infos: Sequence[RunInfo]) -> list[R
 
 def _load_datasets(connection: Connection, ids: list[int]) -> dict[int, list[DatasetInput]]:
     found: dict[int, list[DatasetInput]] = {}
-    for row in connection.rows(_datasets, ids=ids):
-        tags = [Tag(k, v) for k, v in _decode_tags(row[7]).items()]
-        found.setdefault(row[0], []).append(DatasetInput(*row[1:7], tags))
+    for run, *columns, tags in connection.rows(_datasets, ids=ids):
+        uses = [Tag(k, v) for k, v in _decode_tags(tags).items()]
+        found.setdefault(run, []).append(DatasetInput(*columns, uses))
     return found
 
 
