@@ -101,13 +101,16 @@ def _index_array(index: Sequence[int], keys: int) -> NDArray[Any]:
 
 
 def ints(values: Sequence[int]) -> Ints:
-    """Integers as an array; `array` reads a list of Python integers sooner than numpy does."""
-    return np.frombuffer(array("q", values), np.int64)
+    """Integers as an array; `array` reads a list of Python integers sooner than numpy does.
+
+    An array is taken as it is, so it must be one of signed 64-bit integers.
+    """
+    return np.frombuffer(values if isinstance(values, array) else array("q", values), np.int64)
 
 
 def floats(values: Sequence[float]) -> Floats:
-    """Floats as an array."""
-    return np.frombuffer(array("d", values), np.float64)
+    """Floats as an array; an array of float64 is taken as it is."""
+    return np.frombuffer(values if isinstance(values, array) else array("d", values), np.float64)
 
 
 def rank_of(values: Floats) -> Ints:

@@ -37,6 +37,8 @@ class Policy:
     Attributes:
         rows: so many of its rows wait.
         points: or so many of its points.
+        growing: a scope that grew by an eighth since the last look waits for so many times as much: one
+            fold of much writes each point once, where several of little write it again and again.
         idle_ms: or something waits and nothing came for so long.
         total_rows: while more wait in all, the scopes with the most go too.
         pause_seconds: how often to look.
@@ -44,6 +46,7 @@ class Policy:
 
     rows: int = 256
     points: int = 65_536
+    growing: int = 4
     idle_ms: int = 60_000
     total_rows: int = 200_000
     pause_seconds: float = 1.0
@@ -67,9 +70,10 @@ class Schedule:
             if seen != entry:
                 since = now_ms
             self._since[entry.scope] = (entry, since)
+            patience = policy.growing if seen is not None and _grew(seen, entry) else 1
             if (
-                entry.rows >= policy.rows
-                or entry.points >= policy.points
+                entry.rows >= policy.rows * patience
+                or entry.points >= policy.points * patience
                 or now_ms - since >= policy.idle_ms
                 or total > policy.total_rows
             ):
@@ -223,6 +227,12 @@ class Compactor:
                 continue
             # A look at a long backlog takes a moment: it must not become all that this thread does.
             pause = usual if folded else max(usual, 20 * (clock.monotonic() - started))
+
+
+def _grew(seen: Backlog, entry: Backlog) -> bool:
+    """Whether a backlog grew by an eighth; one that was folded meanwhile counts from nothing."""
+    since = seen.points if seen.points <= entry.points else 0
+    return entry.points - since > entry.points // 8
 
 
 def _weight(entry: Backlog) -> tuple[int, int]:

@@ -51,7 +51,7 @@ class Limits:
     chunk: int = FULL
     pack: int = 16_384
     pack_per_key: int = 64
-    fold: int = 131_072
+    fold: int = 262_144
     rows: int = 8_192
     rewrite: int = 64
 

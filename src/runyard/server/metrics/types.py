@@ -50,6 +50,9 @@ class PointBatch:
         steps: signed 64-bit integers.
         timestamps: milliseconds since the Unix epoch, signed 64-bit.
         values: any float64, NaN and infinities included.
+
+    Steps and timestamps as `array("q")` and values as `array("d")` are taken as they are; lists cost a
+    conversion.
     """
 
     scope: int

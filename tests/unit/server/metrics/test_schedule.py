@@ -37,3 +37,22 @@ def test_under_pressure_the_longest_backlogs_go_too() -> None:
     assert left <= POLICY.total_rows
     shortest_due = min(entry.rows for entry in waiting if entry.scope in due)
     assert shortest_due >= max(entry.rows for entry in waiting if entry.scope not in due)
+
+
+def test_a_scope_that_grows_fast_waits_for_a_bigger_fold() -> None:
+    schedule = Schedule(POLICY)
+    found = [schedule.due([Backlog(1, 1, points)], 0) for points in (900, 1_800, 2_700, 3_600, 4_500)]
+    assert found == [[], [], [], [], [1]]
+
+
+def test_a_scope_whose_growth_slows_down_is_due() -> None:
+    schedule = Schedule(POLICY)
+    assert schedule.due([Backlog(1, 1, 900)], 0) == []
+    assert schedule.due([Backlog(1, 1, 1_800)], 0) == []
+    assert schedule.due([Backlog(1, 1, 1_900)], 0) == [1]
+
+
+def test_a_scope_that_was_folded_and_grows_on_waits_again() -> None:
+    schedule = Schedule(POLICY)
+    schedule.due([Backlog(1, 1, 5_000)], 0)
+    assert schedule.due([Backlog(1, 1, 1_200)], 0) == []
