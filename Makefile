@@ -48,8 +48,9 @@ $(VENV)/bin/uv:
 	$(BIN)/python -m pip install -q uv
 
 $(STAMP): $(VENV)/bin/uv pyproject.toml requirements.lock
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q -p $(VENV) --no-deps --require-hashes -r requirements.lock
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q -p $(VENV) --no-deps -e .
+	$(BIN)/uv pip install -q -p $(VENV) --no-deps --require-hashes --compile-bytecode -r requirements.lock
+	$(BIN)/uv pip install -q -p $(VENV) --no-deps -e .
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 clean:

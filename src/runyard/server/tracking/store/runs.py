@@ -198,9 +198,11 @@ def load(connection: Connection, keys: Keys, infos: Sequence[RunInfo]) -> list[R
 
 def _load_datasets(connection: Connection, ids: list[int]) -> dict[int, list[DatasetInput]]:
     found: dict[int, list[DatasetInput]] = {}
-    for run, *columns, tags in connection.rows(_datasets, ids=ids):
+    for run, name, digest, source_type, source, schema, profile, tags in connection.rows(_datasets, ids=ids):
         uses = [Tag(k, v) for k, v in _decode_tags(tags).items()]
-        found.setdefault(run, []).append(DatasetInput(*columns, uses))
+        found.setdefault(run, []).append(
+            DatasetInput(name, digest, source_type, source, schema, profile, uses)
+        )
     return found
 
 
