@@ -134,64 +134,26 @@ class ArtifactEndpoints:
     def routes(self) -> list[Route]:
         """The table of these endpoints, without the version's prefix."""
         read, write, delete = Permission.ARTIFACT_READ, Permission.ARTIFACT_WRITE, Permission.ARTIFACT_DELETE
-        at, mpu = "/mlflow-artifacts/artifacts", "/mlflow-artifacts/mpu"
-        model = "/mlflow/logged-models/{model_id}/artifacts"
+        of_run = "/mlflow/artifacts/list"
+        of_model = "/mlflow/logged-models/{model_id}/artifacts"
+        folders, files = f"{of_model}/directories", f"{of_model}/files"
+        at, file = "/mlflow-artifacts/artifacts", "/mlflow-artifacts/artifacts/{path:path}"
+        mpu = "/mlflow-artifacts/mpu"
+        part = f"{mpu}/part/{{upload_id}}/{{number}}/{{path:path}}"
+        begin, end, drop = (f"{mpu}/{verb}/{{path:path}}" for verb in ("create", "complete", "abort"))
         return [
-            get(
-                "/mlflow/artifacts/list",
-                self.list_of_run,
-                ListArtifacts,
-                FoundFiles,
-                read,
-                "List a run's artifacts",
-            ),
+            get(of_run, self.list_of_run, ListArtifacts, FoundFiles, read, "List a run's artifacts"),
             stream("POST", "/mlflow/upload-artifact", self.upload_to_run, write, "Upload a file of a run"),
-            get(
-                f"{model}/directories",
-                self.list_of_model,
-                ListModelArtifacts,
-                FoundFiles,
-                read,
-                "List a model's files",
-            ),
-            get(
-                f"{model}/files",
-                self.download_of_model,
-                GetModelArtifact,
-                None,
-                read,
-                "Download a file of a model",
-            ),
+            get(folders, self.list_of_model, ListModelArtifacts, FoundFiles, read, "List a model's files"),
+            get(files, self.download_of_model, GetModelArtifact, None, read, "Download a file of a model"),
             get(at, self.list_at, ListAt, FoundFiles, read, "List a folder of artifacts"),
-            stream("GET", f"{at}/{{path:path}}", self.download_at, read, "Download a file"),
-            stream("PUT", f"{at}/{{path:path}}", self.upload_at, write, "Upload a file"),
-            stream("DELETE", f"{at}/{{path:path}}", self.delete_at, delete, "Delete a file or folder"),
-            post(
-                f"{mpu}/create/{{path:path}}",
-                self.create_upload,
-                CreateUpload,
-                CreatedUpload,
-                write,
-                "Begin an upload",
-            ),
-            post(
-                f"{mpu}/complete/{{path:path}}",
-                self.complete_upload,
-                CompleteUpload,
-                Empty,
-                write,
-                "End an upload",
-            ),
-            post(
-                f"{mpu}/abort/{{path:path}}", self.abort_upload, AbortUpload, Empty, write, "Drop an upload"
-            ),
-            stream(
-                "PUT",
-                f"{mpu}/part/{{upload_id}}/{{number}}/{{path:path}}",
-                self.upload_part,
-                write,
-                "Upload a part",
-            ),
+            stream("GET", file, self.download_at, read, "Download a file"),
+            stream("PUT", file, self.upload_at, write, "Upload a file"),
+            stream("DELETE", file, self.delete_at, delete, "Delete a file or folder"),
+            post(begin, self.create_upload, CreateUpload, CreatedUpload, write, "Begin an upload"),
+            post(end, self.complete_upload, CompleteUpload, Empty, write, "End an upload"),
+            post(drop, self.abort_upload, AbortUpload, Empty, write, "Drop an upload"),
+            stream("PUT", part, self.upload_part, write, "Upload a part"),
         ]
 
     def plain_routes(self) -> list[Route]:
@@ -258,7 +220,7 @@ class ArtifactEndpoints:
         if call.scope["path"].endswith("/"):
             raise InvalidArgument("The artifact path ends with '/'; name a file.", field="path")
         length = call.headers.get("content-length")
-        size = int(length) if length is not None and length.isdigit() else None
+        size = int(length) if length is not None and length.isascii() and length.isdigit() else None
         await self._artifacts.write_at(call.principal, call.path["path"], _body(call), size)
         return EMPTY
 
@@ -342,7 +304,8 @@ async def _download(call: Call, path: str, reader: BlobReader) -> Response:
     }
     asked = call.headers
     try:
-        if headers["ETag"] in asked.get("if-none-match", ""):
+        known = asked.get("if-none-match", "")
+        if headers["ETag"] in known or known.strip() == "*":
             await reader.close()
             return Response(status_code=304, headers=headers)
         fresh = asked.get("if-range") in (None, headers["ETag"])

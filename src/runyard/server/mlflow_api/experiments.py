@@ -91,75 +91,33 @@ class ExperimentEndpoints:
             Permission.EXPERIMENT_WRITE,
             Permission.EXPERIMENT_DELETE,
         )
+        at = "/mlflow/experiments"
+        found, tag = f"{at}/search", "tag of an experiment"
         return [
             post(
-                "/mlflow/experiments/create",
+                f"{at}/create",
                 self.create,
                 CreateExperiment,
                 CreatedExperiment,
                 write,
                 "Create an experiment",
             ),
-            get("/mlflow/experiments/get", self.get, ById, FoundExperiment, read, "Get an experiment"),
+            get(f"{at}/get", self.get, ById, FoundExperiment, read, "Get an experiment"),
             get(
-                "/mlflow/experiments/get-by-name",
+                f"{at}/get-by-name",
                 self.get_by_name,
                 ByName,
                 FoundExperiment,
                 read,
                 "Get an experiment by its name",
             ),
-            post(
-                "/mlflow/experiments/update",
-                self.update,
-                UpdateExperiment,
-                Empty,
-                write,
-                "Rename an experiment",
-            ),
-            post(
-                "/mlflow/experiments/delete",
-                self.delete,
-                ById,
-                Empty,
-                delete,
-                "Move an experiment to the trash",
-            ),
-            post(
-                "/mlflow/experiments/restore", self.restore, ById, Empty, delete, "Bring an experiment back"
-            ),
-            post(
-                "/mlflow/experiments/set-experiment-tag",
-                self.set_tag,
-                SetTag,
-                Empty,
-                write,
-                "Set a tag of an experiment",
-            ),
-            post(
-                "/mlflow/experiments/delete-experiment-tag",
-                self.delete_tag,
-                SetTag,
-                Empty,
-                write,
-                "Delete a tag of an experiment",
-            ),
-            post(
-                "/mlflow/experiments/search",
-                self.search,
-                SearchExperiments,
-                FoundExperiments,
-                read,
-                "Search experiments",
-            ),
-            get(
-                "/mlflow/experiments/search",
-                self.search,
-                SearchExperiments,
-                FoundExperiments,
-                read,
-                "Search experiments",
-            ),
+            post(f"{at}/update", self.update, UpdateExperiment, Empty, write, "Rename an experiment"),
+            post(f"{at}/delete", self.delete, ById, Empty, delete, "Move an experiment to the trash"),
+            post(f"{at}/restore", self.restore, ById, Empty, delete, "Bring an experiment back"),
+            post(f"{at}/set-experiment-tag", self.set_tag, SetTag, Empty, write, f"Set a {tag}"),
+            post(f"{at}/delete-experiment-tag", self.delete_tag, SetTag, Empty, write, f"Delete a {tag}"),
+            post(found, self.search, SearchExperiments, FoundExperiments, read, "Search experiments"),
+            get(found, self.search, SearchExperiments, FoundExperiments, read, "Search experiments"),
         ]
 
     async def create(self, call: Call) -> CreatedExperiment:
