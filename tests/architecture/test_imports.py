@@ -21,6 +21,7 @@ LATE = {
     ("server/metrics/summary.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",
     ("server/metrics/batchlog.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",
     ("server/metrics/compaction.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",
+    ("server/tracking/store/search/stream.py", "runyard.server.tracking"): "a module that imports numpy",
     ("cli/demo.py", "rich"): "an optional package",
     ("cli/demo.py", "runyard.demo"): "modules that import optional packages",
 }

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from runyard.server.db.compiled import Compiled
-from runyard.server.db.dialects import Dialect
+from runyard.server.db.dialects import Dialect, Fault
 from runyard.server.db.query import Query, compile_statement
+from runyard.server.kernel import clock
 
 Row = tuple[Any, ...]
+
+
+class OutOfTime(Exception):
+    """See `Connection.limited`."""
 
 
 class Connection:
@@ -19,11 +25,12 @@ class Connection:
     shape depends on the request).
     """
 
-    __slots__ = ("dialect", "driver")
+    __slots__ = ("_deadline", "dialect", "driver")
 
     def __init__(self, dialect: Dialect, driver: Any) -> None:
         self.dialect = dialect
         self.driver = driver
+        self._deadline: float | None = None
 
     def rows(self, query: Any, **params: Any) -> list[Row]:
         """All rows of the answer."""
@@ -31,24 +38,46 @@ class Connection:
         cursor = self.driver.execute(compiled.sql, self.dialect.bind(compiled, params))
         return cursor.fetchall()  # type: ignore[no-any-return]
 
-    def rows_within(self, query: Any, budget: int) -> list[Row] | None:
-        """All rows of the answer, or None when SQLite needs more than `budget` instructions for it.
-
-        PostgreSQL has no such limit here: its planner knows the data.
-        """
-        if self.dialect.name != "sqlite":
-            return self.rows(query)
-        compiled = self._compiled(query)
-        self.driver.set_progress_handler(_stop, budget)
+    def rows_within(self, query: Any, milliseconds: int, **params: Any) -> list[Row] | None:
+        """All rows of the answer, or None when it takes longer than this on an idle machine, about."""
+        self.dialect.begin_attempt(self.driver, milliseconds)
         try:
-            cursor = self.driver.execute(compiled.sql, self.dialect.bind(compiled, {}))
-            return cursor.fetchall()  # type: ignore[no-any-return]
+            return self.rows(query, **params)
         except self.dialect.error as error:
-            if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+            if self.dialect.fault(error) is Fault.STOPPED:
                 return None
             raise
         finally:
-            self.driver.set_progress_handler(None, 0)
+            left = None if self._deadline is None else max(0.001, self._deadline - clock.monotonic())
+            self.dialect.end_attempt(self.driver, left)
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Whatever is read here may take this long in all.
+
+        Raises:
+            OutOfTime: it took longer and was stopped.
+        """
+        self._deadline = clock.monotonic() + seconds
+        self.dialect.stop_after(self.driver, seconds)
+        try:
+            yield
+        except self.dialect.error as error:
+            if self.dialect.fault(error) is Fault.STOPPED:
+                raise OutOfTime from error
+            raise
+        finally:
+            self._deadline = None
+            self.dialect.stop_after(self.driver, None)
+
+    def check_time(self) -> None:
+        """Between the statements of a long read.
+
+        Raises:
+            OutOfTime: the time of `limited` is over.
+        """
+        if self._deadline is not None and clock.monotonic() > self._deadline:
+            raise OutOfTime
 
     def row(self, query: Any, **params: Any) -> Row | None:
         """The first row of the answer, or None."""
@@ -65,10 +94,6 @@ class Connection:
         if type(query) is Query:
             return query.compiled(self.dialect)
         return compile_statement(query, self.dialect)
-
-
-def _stop() -> int:
-    return 1
 
 
 class Transaction(Connection):

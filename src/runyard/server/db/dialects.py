@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 from sqlalchemy.dialects import sqlite
 
+from runyard.server.kernel import clock
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -48,6 +50,7 @@ class Fault(Enum):
     FULL = "full"  # no room on the disk
     BUSY = "busy"  # somebody else holds the lock for too long
     INTEGRITY = "integrity"  # a constraint refused a row
+    STOPPED = "stopped"  # by one of the limits that the dialect was told
     OTHER = "other"
 
 
@@ -88,6 +91,18 @@ class Dialect(ABC):
     def fault(self, error: Exception) -> Fault:
         """What an error of the driver means."""
 
+    @abstractmethod
+    def stop_after(self, connection: Any, seconds: float | None) -> None:
+        """Stop what the connection's transaction does this much later (`Fault.STOPPED`); None: don't."""
+
+    @abstractmethod
+    def begin_attempt(self, connection: Any, milliseconds: int) -> None:
+        """Let the next statement take about this long, inside of a transaction that reads."""
+
+    @abstractmethod
+    def end_attempt(self, connection: Any, seconds: float | None) -> None:
+        """End an attempt, whatever became of it; `seconds` as in `stop_after`."""
+
     def stored_bytes(self) -> int | None:
         """The size of the database's files; None where they aren't this machine's."""
         return None
@@ -101,7 +116,10 @@ class _WithHints(sqlite.base.SQLiteCompiler):
         return text
 
 
-_SQLITE_FULL, _SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_IOERR = 13, 5, 6, 10
+_SQLITE_FULL, _SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_IOERR, _SQLITE_INTERRUPT = 13, 5, 6, 10, 9
+# Instructions of SQLite's machine: a look at the clock costs as much as a few hundred.
+_BETWEEN_LOOKS = 200_000
+_A_MILLISECOND = 30_000
 
 
 class SQLiteDialect(Dialect):
@@ -171,6 +189,20 @@ class SQLiteDialect(Dialect):
     def execute_many(self, connection: sqlite3.Connection, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         connection.executemany(sql, rows)
 
+    def stop_after(self, connection: sqlite3.Connection, seconds: float | None) -> None:
+        if seconds is None:
+            connection.set_progress_handler(None, 0)
+            return
+        deadline = clock.monotonic() + seconds
+        connection.set_progress_handler(lambda: clock.monotonic() > deadline, _BETWEEN_LOOKS)
+
+    def begin_attempt(self, connection: sqlite3.Connection, milliseconds: int) -> None:
+        # Counted, not timed: a busy machine doesn't change what a search does.
+        connection.set_progress_handler(lambda: True, milliseconds * _A_MILLISECOND)
+
+    def end_attempt(self, connection: sqlite3.Connection, seconds: float | None) -> None:
+        self.stop_after(connection, seconds)
+
     def in_transaction(self, connection: sqlite3.Connection) -> bool:
         return connection.in_transaction
 
@@ -182,6 +214,8 @@ class SQLiteDialect(Dialect):
             return Fault.FULL
         if code in (_SQLITE_BUSY, _SQLITE_LOCKED):
             return Fault.BUSY
+        if code == _SQLITE_INTERRUPT:
+            return Fault.STOPPED
         return Fault.FULL if code == _SQLITE_IOERR and _disk_is_full(self.path) else Fault.OTHER
 
 

@@ -63,6 +63,19 @@ class PostgreSQLDialect(Dialect):
         with connection.cursor() as cursor:
             cursor.executemany(sql, rows)
 
+    def stop_after(self, connection: Any, seconds: float | None) -> None:
+        # The transaction's end lifts the limit.
+        if seconds is not None:
+            connection.execute(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}")
+
+    def begin_attempt(self, connection: Any, milliseconds: int) -> None:
+        connection.execute(f"SAVEPOINT attempt; SET LOCAL statement_timeout = {milliseconds}")
+
+    def end_attempt(self, connection: Any, seconds: float | None) -> None:
+        del seconds
+        # Also brings back the limit that was in force before.
+        connection.execute("ROLLBACK TO SAVEPOINT attempt")
+
     def in_transaction(self, connection: Any) -> bool:
         return bool(connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE)
 
@@ -74,6 +87,8 @@ class PostgreSQLDialect(Dialect):
             return Fault.FULL
         if state == "55P03":
             return Fault.BUSY
+        if state == "57014":
+            return Fault.STOPPED
         if state.startswith("23"):
             return Fault.INTEGRITY
         if state.startswith(("08", "57P")) or (not state and isinstance(error, psycopg.OperationalError)):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam
+from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.selectable import Join
 from sqlalchemy.types import Boolean, NullType, Text
 
 from runyard.server.db.compiled import Compiled
@@ -56,6 +57,10 @@ class in_list(ColumnElement[bool]):  # noqa: N801 - reads as the SQL function th
 
     The parameter's value is a list of integers or of strings. SQLite unpacks it with `json_each`,
     PostgreSQL takes it as an array.
+
+    Args:
+        column: what is looked for in the list.
+        values: the parameter, or its name.
     """
 
     inherit_cache = False
@@ -63,9 +68,13 @@ class in_list(ColumnElement[bool]):  # noqa: N801 - reads as the SQL function th
     _is_implicitly_boolean = True
     type = Boolean()
 
-    def __init__(self, column: ColumnElement[Any], name: str) -> None:
+    def __init__(self, column: ColumnElement[Any], values: str | BindParameter[Any]) -> None:
         self.column = column
-        self.values = bindparam(name, type_=NullType())
+        self.values = bindparam(values, type_=NullType()) if isinstance(values, str) else values
+
+    @property
+    def _from_objects(self) -> Any:
+        return self.column._from_objects
 
 
 @compiles(in_list, "sqlite")
@@ -109,3 +118,54 @@ def _indexed_sqlite(element: indexed, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(indexed, "postgresql")
 def _indexed_postgresql(element: indexed, compiler: SQLCompiler, **kw: Any) -> str:
     return f"substr({compiler.process(element.column, **kw)}, 1, {INDEXED_CHARACTERS})"
+
+
+class is_member(ColumnElement[bool]):  # noqa: N801 - reads as the SQL function that it is
+    """Whether a set holds a number; a test takes as long as reading one byte.
+
+    Args:
+        number: not negative, and less than the length of the set.
+        name: the parameter's name. Its value is bytes: at each number's place 1 when it is in the set.
+    """
+
+    inherit_cache = False
+    _is_implicitly_boolean = True
+    type = Boolean()
+
+    def __init__(self, number: ColumnElement[Any], name: str) -> None:
+        self.number = number
+        self.members = bindparam(name, type_=NullType())
+
+    @property
+    def _from_objects(self) -> Any:
+        return self.number._from_objects
+
+
+@compiles(is_member, "sqlite")
+def _is_member_sqlite(element: is_member, compiler: SQLCompiler, **kw: Any) -> str:
+    members, number = compiler.process(element.members, **kw), compiler.process(element.number, **kw)
+    return f"substr({members}, {number} + 1, 1) = x'01'"
+
+
+@compiles(is_member, "postgresql")
+def _is_member_postgresql(element: is_member, compiler: SQLCompiler, **kw: Any) -> str:
+    members, number = compiler.process(element.members, **kw), compiler.process(element.number, **kw)
+    return f"get_byte({members}, {number}::int) = 1"
+
+
+class nested(Join):  # noqa: N801 - reads as the SQL operator that it is
+    """A join that looks up the right side for each row of the left one.
+
+    SQLite has no statistics here and might turn it round; PostgreSQL decides for itself.
+    """
+
+    inherit_cache = False
+
+
+@compiles(nested, "sqlite")
+def _nested_sqlite(element: nested, compiler: SQLCompiler, **kw: Any) -> str:
+    sides = {**kw, "asfrom": True}
+    left, right = compiler.process(element.left, **sides), compiler.process(element.right, **sides)
+    assert element.onclause is not None  # noqa: S101 - for mypy
+    condition = compiler.process(element.onclause, **{k: v for k, v in kw.items() if k != "asfrom"})
+    return f"{left} CROSS JOIN {right} ON {condition}"

@@ -3,35 +3,42 @@
 A condition on a keyed entity becomes an EXISTS on its attribute table, correlated with the thing that is
 searched; `seek` gives the same condition as a scan of the table's index by value, for whoever wants to
 start from it.
+
+Logic is two-valued: a NULL that comes up counts as false, and NOT treats it so.
 """
 
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, exists, false, func, literal, not_, or_, text, true
-
-from runyard.server.kernel.search import (
-    And,
-    Between,
-    Comparison,
-    Condition,
-    Entity,
-    Field,
-    In,
-    IsNan,
-    IsNull,
-    MetricFunction,
-    Node,
-    Not,
-    Operator,
-    Or,
-    Value,
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Double,
+    FromClause,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    true,
 )
+from sqlalchemy.types import NullType, TypeEngine
+
+from runyard.server.db.query import in_list
+from runyard.server.db.query import indexed as indexed_text
+from runyard.server.db.search_forms import AllOf, Analysis, AnyOf, Complement, Form, Leaf, Test
+from runyard.server.kernel.search import Entity, MetricFunction, Node, Value
 
 Where = ColumnElement[bool]
 """A condition in SQL."""
@@ -42,14 +49,24 @@ class Attribute:
     """A column of the thing itself.
 
     Attributes:
-        column: the value.
+        column: the value: a text, or a whole number.
         names: for an enumeration stored as numbers, the text of each number.
         to_sql: for a value stored otherwise than it is written; gives None for one that can't occur.
+        indexed: whether an index holds the whole text; the beginning of a pattern is then a range of it.
     """
 
     column: ColumnElement[Any]
     names: Mapping[int, str] | None = None
     to_sql: Callable[[Value], Any] | None = None
+    indexed: bool = False
+
+    @property
+    def sort_value(self) -> ColumnElement[Any]:
+        """What it is ordered by: of an enumeration the names."""
+        if self.names is None:
+            return self.column
+        # `else_` never occurs; without it the type would be nullable.
+        return case(*((self.column == number, name) for number, name in self.names.items()), else_="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,7 @@ class Keyed:
         key: the column that names the key.
         value: the value: a text, or the number that a metric without function means.
         functions: the numbers that functions of a metric mean.
-        prefix: how many characters of a text its index holds on PostgreSQL.
+        prefix: above 0 for a text whose index was made with `query.indexed`.
     """
 
     table: FromClause
@@ -96,13 +113,14 @@ class Target:
         owner: the column that keyed tables refer to.
         attributes: by canonical name.
         keyed: tables of metrics, params and tags.
-        named: conditions on other fields (datasets): from the field and a maker of a text condition.
+        named: conditions on other fields (datasets): from the entity, the field's name and a maker of a
+            text condition.
     """
 
     owner: ColumnElement[Any]
     attributes: Mapping[str, Attribute]
     keyed: Mapping[Entity, Keyed]
-    named: Callable[[Field, Callable[[ColumnElement[Any]], Where]], Where] | None = None
+    named: Callable[[str, Callable[[ColumnElement[Any]], Where]], Where] | None = None
 
 
 class Compiler:
@@ -121,170 +139,176 @@ class Compiler:
 
     def compile(self, node: Node) -> Where:
         """The condition on the searched thing that a tree means."""
-        match node:
-            case And(terms=terms):
-                return and_(*(self.compile(term) for term in terms))
-            case Or(terms=terms):
-                return or_(*(self.compile(term) for term in terms))
-            case Not(term=term):
-                return not_(func.coalesce(self.compile(term), false()))
-            case _:
-                return self._condition(node)
+        form, conditions = self._analyse(node)
+        return conditions.where(form)
 
     def seek(self, node: Node) -> tuple[Keyed, Where] | None:
         """A condition on one keyed table's own columns, when a tree is one that its index can serve."""
-        if (
-            not isinstance(node, Comparison | In | Between | IsNan)
-            or node.field.entity not in self._target.keyed
-        ):
+        form, conditions = self._analyse(node)
+        if not isinstance(form, Leaf) or not form.keyed or not conditions.bounded(form):
             return None
-        keyed = self._target.keyed[node.field.entity]
-        if node.field.key not in self._keys or getattr(node, "negated", False):
-            return None
-        if isinstance(node, Comparison) and node.operator in _NEGATIVE:
-            return None
-        return keyed, and_(keyed.key == self._keys[node.field.key], self._on_keyed(keyed, node))
+        return self._target.keyed[form.entity], conditions.on_rows(form)
 
-    def _condition(self, node: Condition) -> Where:
-        entity = node.field.entity
-        if entity is Entity.ATTRIBUTE:
-            return self._on_attribute(self._target.attributes[node.field.key], node)
-        if entity in self._target.keyed:
-            return self._on_key(self._target.keyed[entity], node)
-        assert self._target.named is not None  # noqa: S101 - the schema checked it
-        if isinstance(node, IsNull):
-            here = self._target.named(node.field, lambda column: column.is_not(None))
-            return here if node.negated else not_(here)
-        return self._target.named(node.field, lambda column: self._on_text(column, node, 0))
-
-    def _on_key(self, keyed: Keyed, node: Condition) -> Where:
-        key = self._keys.get(node.field.key)
-        negated = isinstance(node, IsNull) and not node.negated
-        if key is None:
-            return true() if negated else false()
-        here = and_(keyed.owner == self._target.owner, keyed.key == key)
-        if isinstance(node, IsNull):
-            found = exists().select_from(keyed.table).where(here)
-            return not_(found) if negated else found
-        return exists().select_from(keyed.table).where(here, self._on_keyed(keyed, node))
-
-    def _on_keyed(self, keyed: Keyed, node: Condition) -> Where:
-        if isinstance(keyed.value, Number):
-            return _on_number(keyed.number(node.field.function), node)
-        return self._on_text(keyed.value, node, keyed.prefix if self._dialect == "postgresql" else 0)
-
-    def _on_attribute(self, attribute: Attribute, node: Condition) -> Where:
-        column = attribute.column
-        if isinstance(node, IsNull):
-            return column.is_not(None) if node.negated else column.is_(None)
-        if attribute.names is not None:
-            return _on_names(column, attribute.names, node)
-        if attribute.to_sql is not None:
-            return _on_converted(column, attribute.to_sql, node)
-        if isinstance(node, Comparison) and isinstance(node.value, str):
-            return self._on_text(column, node, 0)
-        if isinstance(node, In):
-            return self._on_text(column, node, 0)
-        return _on_number(Number(column), node)
-
-    def _on_text(self, column: ColumnElement[Any], node: Condition, prefix: int) -> Where:
-        if isinstance(node, In):
-            found = column.in_(node.values)
-            if prefix and not node.negated:
-                short = func.substr(column, text("1"), text(str(prefix)))
-                found = and_(short.in_([str(v)[:prefix] for v in node.values]), found)
-            return not_(found) if node.negated else found
-        assert isinstance(node, Comparison)  # noqa: S101 - the parser lets texts only be compared so
-        value = str(node.value)
-        if node.operator is Operator.EQ and prefix:
-            equal = func.substr(column, text("1"), text(str(prefix))) == value[:prefix]
-            return equal if len(value) < prefix else and_(equal, column == value)
-        if node.operator in _PLAIN:
-            return _PLAIN[node.operator](column, value)  # type: ignore[no-any-return]
-        found = self._like(column, value, fold=node.operator in (Operator.ILIKE, Operator.NOT_ILIKE))
-        return not_(found) if node.operator in _NEGATIVE else found
-
-    def _like(self, column: ColumnElement[Any], pattern: str, *, fold: bool) -> Where:
-        if self._dialect == "postgresql":
-            # A backslash would escape; here it is a character like any other.
-            plain = pattern.replace("\\", "\\\\")
-            return column.ilike(plain) if fold else column.like(plain)
-        if fold:
-            return func.lower(column).like(_lower_ascii(pattern))
-        return column.op("GLOB", is_comparison=True)(_to_glob(pattern))
+    def _analyse(self, node: Node) -> tuple[Form, Conditions]:
+        constants: list[Any] = []
+        form = Analysis(self._target.attributes, self._dialect, self._keys, constants).form(node)
+        return form, Conditions(self._target, self._dialect, constants)
 
 
-_PLAIN: Mapping[Operator, Callable[[Any, Any], Any]] = {
-    Operator.EQ: operator.eq,
-    Operator.NE: operator.ne,
-    Operator.GT: operator.gt,
-    Operator.GE: operator.ge,
-    Operator.LT: operator.lt,
-    Operator.LE: operator.le,
-}
-_NEGATIVE = frozenset((Operator.NE, Operator.NOT_LIKE, Operator.NOT_ILIKE))
+class Conditions:
+    """SQL conditions of forms over one target.
 
+    Args:
+        target: the column map.
+        dialect: `sqlite` or `postgresql`.
+        constants: the forms' constants; None to leave them open, as parameters named `c0`, `c1`, ...
+    """
 
-def _on_number(number: Number, node: Condition) -> Where:
-    value, is_number = number.value, true() if number.nan is None else number.nan == 0
-    match node:
-        case IsNan(negated=negated):
+    def __init__(self, target: Target, dialect: str, constants: Sequence[Any] | None = None) -> None:
+        self._target = target
+        self._dialect = dialect
+        self._constants = constants
+
+    def where(self, form: Form) -> Where:
+        """The condition on the searched thing that a form means."""
+        match form:
+            case AllOf(terms=terms):
+                return and_(*(self.where(term) for term in terms))
+            case AnyOf(terms=terms):
+                return or_(*(self.where(term) for term in terms))
+            case Complement(term=term):
+                return not_(func.coalesce(self.where(term), false()))
+            case Leaf(entity=Entity.ATTRIBUTE):
+                return self.on_column(self._target.attributes[form.name].column, form)
+            case Leaf(name=""):
+                return self._on_key(form)
+            case Leaf():
+                assert self._target.named is not None  # noqa: S101 - the schema checked it
+                if form.missing:
+                    return not_(self._target.named(form.name, lambda column: column.is_not(None)))
+                return self._target.named(form.name, lambda column: self.on_column(column, form))
+
+    def on_rows(self, leaf: Leaf) -> Where:
+        """The condition on the rows of a keyed table that a known key's leaf means."""
+        keyed = self._target.keyed[leaf.entity]
+        test = true() if leaf.test is Test.NULL else self._on_value(keyed, leaf)
+        return and_(self._has_key(keyed, leaf), test)
+
+    def near_rows(self, leaf: Leaf) -> Where:
+        """A condition that `on_rows` implies, and that bounds a range of the table's index."""
+        keyed = self._target.keyed[leaf.entity]
+        if not self.bounded(leaf):
+            return self._has_key(keyed, leaf)
+        if leaf.test is Test.LIKE and not isinstance(keyed.value, Number):
+            held = indexed_text(keyed.value) if keyed.prefix else keyed.value
+            return and_(self._has_key(keyed, leaf), self.between_bounds(held, leaf))
+        return self.on_rows(leaf)
+
+    def on_column(self, column: ColumnElement[Any], leaf: Leaf) -> Where:
+        """The condition on a column that the leaf of an attribute or of a dataset's field means."""
+        if leaf.test is Test.NULL:
+            return column.is_not(None) if leaf.negated else column.is_(None)
+        if isinstance(column.type, Integer):
+            return _negated(leaf, self._compare(column, leaf, leaf.at, BigInteger()))
+        return self._on_text(column, leaf)
+
+    def between_bounds(self, column: ColumnElement[Any], leaf: Leaf) -> Where:
+        """The range of a text where the pattern of a bounded leaf can match."""
+        at = leaf.at + leaf.keyed
+        return and_(column >= self._constant(at + 1, Text()), column < self._constant(at + 2, Text()))
+
+    def bounded(self, leaf: Leaf) -> bool:
+        """Whether an index by value holds what a known key's leaf finds next to each other."""
+        if leaf.negated or not leaf.known or leaf.function not in (None, MetricFunction.LAST):
+            return leaf.known and leaf.test is Test.NAN and leaf.function in (None, MetricFunction.LAST)
+        return leaf.test in _BOUNDED or (leaf.test is Test.LIKE and leaf.count > 1)
+
+    def _on_text(self, column: ColumnElement[Any], leaf: Leaf, *, indexed: bool = False) -> Where:
+        at = leaf.at + leaf.keyed
+        if leaf.test is Test.LIKE or leaf.test is Test.ILIKE:
+            return _negated(leaf, self._like(column, leaf, at))
+        found = self._compare(column, leaf, at, Text())
+        if indexed and self._dialect == "postgresql":
+            # The index holds the beginning of the text: that finds it, the whole decides.
+            held = indexed_text(column)
+            if leaf.test is Test.EQ:
+                found = and_(held == indexed_text(self._constant(at, Text())), found)
+            elif leaf.test is Test.AMONG:
+                found = and_(in_list(held, self._constant(at + 1, NullType())), found)
+        return _negated(leaf, found)
+
+    def _on_key(self, leaf: Leaf) -> Where:
+        if not leaf.known:
+            return true() if leaf.missing else false()
+        keyed = self._target.keyed[leaf.entity]
+        here = keyed.owner == self._target.owner
+        if leaf.test is Test.NULL:
+            found = exists().select_from(keyed.table).where(here, self._has_key(keyed, leaf))
+            return found if leaf.negated else not_(found)
+        return exists().select_from(keyed.table).where(here, self.on_rows(leaf))
+
+    def _has_key(self, keyed: Keyed, leaf: Leaf) -> Where:
+        kind = BigInteger() if isinstance(keyed.key.type, Integer) else Text()
+        return keyed.key == self._constant(leaf.at, kind)
+
+    def _on_value(self, keyed: Keyed, leaf: Leaf) -> Where:
+        if not isinstance(keyed.value, Number):
+            return self._on_text(keyed.value, leaf, indexed=keyed.prefix > 0)
+        number = keyed.number(leaf.function)
+        if leaf.test is Test.NAN:
             if number.nan is None:
-                return true() if negated else false()
-            return number.nan == (0 if negated else 1)
-        case In(values=values, negated=negated):
-            inside = and_(is_number, value.in_(values))
-            return not_(inside) if negated else inside
-        case Between(low=low, high=high, negated=negated):
-            between = and_(is_number, value >= low, value <= high)
-            return not_(between) if negated else between
-        case Comparison(operator=Operator.NE, value=constant) if number.nan is not None:
-            return or_(number.nan == 1, value != constant)
-        case Comparison(operator=op, value=constant):
-            compared: Where = _PLAIN[op](value, literal(constant))
-            return compared if number.nan is None else and_(is_number, compared)
-    raise AssertionError(node)
+                return true() if leaf.negated else false()
+            return number.nan == literal_column("0" if leaf.negated else "1")
+        kind: TypeEngine[Any] = BigInteger() if leaf.function is MetricFunction.COUNT else Double()
+        compared = self._compare(number.value, leaf, leaf.at + 1, kind)
+        if number.nan is None:
+            return _negated(leaf, compared)
+        if leaf.negated or leaf.test is Test.NE:
+            return or_(number.nan == literal_column("1"), _negated(leaf, compared))
+        return and_(number.nan == literal_column("0"), compared)
+
+    def _compare(self, column: ColumnElement[Any], leaf: Leaf, at: int, kind: TypeEngine[Any]) -> Where:
+        match leaf.test:
+            case Test.NEVER:
+                return false()
+            case Test.NULL:
+                return column.is_(None)
+            case Test.AMONG:
+                return in_list(column, self._constant(at, NullType()))
+            case Test.IN:
+                return column.in_([self._constant(at + i, kind) for i in range(leaf.count)])
+            case Test.BETWEEN:
+                return column.between(self._constant(at, kind), self._constant(at + 1, kind))
+            case _:
+                return _COMPARED[leaf.test](column, self._constant(at, kind))  # type: ignore[no-any-return]
+
+    def _like(self, column: ColumnElement[Any], leaf: Leaf, at: int) -> Where:
+        pattern = self._constant(at, Text())
+        if leaf.test is Test.LIKE and self._dialect == "sqlite":
+            return column.op("GLOB", is_comparison=True)(pattern)
+        if leaf.test is Test.ILIKE and self._dialect == "postgresql":
+            return column.op("ILIKE", is_comparison=True)(pattern)
+        # SQLite's own LIKE ignores the case of ASCII letters.
+        return column.like(pattern)
+
+    def _constant(self, at: int, kind: TypeEngine[Any]) -> BindParameter[Any]:
+        if self._constants is None:
+            return bindparam(f"c{at}", type_=kind)
+        return bindparam(None, self._constants[at], type_=kind, unique=True)
 
 
-def _on_names(column: ColumnElement[Any], names: Mapping[int, str], node: Condition) -> Where:
-    """A condition on the texts of an enumeration: decided here, for each of its few values."""
-    return column.in_([number for number, name in names.items() if _holds(name, node)])
+_BOUNDED = frozenset(
+    {Test.EQ, Test.GT, Test.GE, Test.LT, Test.LE, Test.AMONG, Test.IN, Test.BETWEEN, Test.NAN, Test.NEVER}
+)
+_COMPARED: Mapping[Test, Callable[[Any, Any], Any]] = {
+    Test.EQ: operator.eq,
+    Test.NE: operator.ne,
+    Test.GT: operator.gt,
+    Test.GE: operator.ge,
+    Test.LT: operator.lt,
+    Test.LE: operator.le,
+}
 
 
-def _holds(name: str, node: Condition) -> bool:
-    match node:
-        case In(values=values, negated=negated):
-            return (name in values) != negated
-        case Comparison(operator=op, value=value) if op in _PLAIN:
-            return bool(_PLAIN[op](name, value))
-        case Comparison(operator=op, value=value):
-            flags = re.IGNORECASE if op in (Operator.ILIKE, Operator.NOT_ILIKE) else 0
-            return bool(re.fullmatch(_to_regex(str(value)), name, flags | re.DOTALL)) != (op in _NEGATIVE)
-    raise AssertionError(node)
-
-
-def _on_converted(column: ColumnElement[Any], to_sql: Callable[[Value], Any], node: Condition) -> Where:
-    if isinstance(node, In):
-        found = column.in_([v for v in map(to_sql, node.values) if v is not None])
-        return not_(found) if node.negated else found
-    if not isinstance(node, Comparison) or node.operator not in (Operator.EQ, Operator.NE):
-        return false()
-    value = to_sql(node.value)
-    if value is None:
-        return true() if node.operator is Operator.NE else false()
-    return column == value if node.operator is Operator.EQ else column != value
-
-
-def _to_glob(pattern: str) -> str:
-    """A LIKE pattern as SQLite's case-sensitive GLOB."""
-    special = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
-    return "".join(special.get(c, c) for c in pattern)
-
-
-def _to_regex(pattern: str) -> str:
-    return "".join(".*" if c == "%" else "." if c == "_" else re.escape(c) for c in pattern)
-
-
-def _lower_ascii(value: str) -> str:
-    """As SQLite's lower() does: ASCII letters only."""
-    return "".join(c.lower() if c.isascii() else c for c in value)
+def _negated(leaf: Leaf, found: Where) -> Where:
+    return not_(found) if leaf.negated else found

@@ -31,21 +31,25 @@ class SortKey:
 
 
 def after(keys: Sequence[SortKey], position: Sequence[Any]) -> ColumnElement[bool]:
-    """The rows that come after the one whose keys have the values of `position`."""
+    """The rows that come after the one whose keys have the values of `position`: constants or parameters."""
     alternatives: list[ColumnElement[bool]] = []
     equal: list[ColumnElement[bool]] = []
     for key, value in zip(keys, position, strict=True):
         if key.ranked and value is None:
             continue
-        bound = literal(value)
+        bound = _bound(value)
         beyond = key.expression > bound if key.ascending else key.expression < bound
         alternatives.append(and_(*equal, beyond))
         equal.append(key.expression == bound)
     first = keys[0]
-    start = literal(position[0])
+    start = _bound(position[0])
     bounded = first.expression >= start if first.ascending else first.expression <= start
     # The first key's bound is implied by the rest; said alone it lets an index start there.
     return and_(bounded, or_(*alternatives)) if position[0] is not None else or_(*alternatives)
+
+
+def _bound(value: Any) -> ColumnElement[Any]:
+    return value if isinstance(value, ColumnElement) else literal(value)
 
 
 def pack(position: Sequence[Any]) -> list[Any]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import heapq
+import asyncio
+import zlib
 from collections.abc import Sequence
-from functools import cmp_to_key
-from typing import Any
 
 from runyard.server.auth import Principal
-from runyard.server.db import Connection, Database, Row
+from runyard.server.db import Connection, Database, OutOfTime, Row
+from runyard.server.db.database import READER_THREADS
 from runyard.server.db.sorting import pack, unpack
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.kernel.paging import decode_token, encode_token
-from runyard.server.kernel.search import Node, OrderTerm, parse_filter, parse_order_by
-from runyard.server.tracking.store import runs, search
+from runyard.server.kernel.search import OrderTerm, field_text, parse_filter, parse_order_by
+from runyard.server.tracking.store import runs
 from runyard.server.tracking.store.columns import RUNS
 from runyard.server.tracking.store.keys import Keys
+from runyard.server.tracking.store.search import RunFinder, RunQuery
 from runyard.server.tracking.types import Page, Run, View
 
 MAX_EXPERIMENTS = 10_000
+MAX_SECONDS = 30
+"""How long a search may take."""
 
 
 class RunSearch:
@@ -32,6 +35,9 @@ class RunSearch:
     def __init__(self, database: Database, keys: Keys) -> None:
         self._database = database
         self._keys = keys
+        self._finder = RunFinder(database.dialect.name, keys)
+        # Two threads stay free for whoever doesn't search.
+        self._turns = asyncio.Semaphore(READER_THREADS - 2)
 
     async def search(
         self,
@@ -56,52 +62,51 @@ class RunSearch:
             token: where the page starts.
         """
         del principal
-        if len(experiment_ids) > MAX_EXPERIMENTS:
+        count = len(experiment_ids)
+        if count > MAX_EXPERIMENTS:
             raise InvalidArgument(
-                f"A search can take at most {MAX_EXPERIMENTS:,} experiments; this one has {len(experiment_ids):,}.",
+                f"A search can take at most {MAX_EXPERIMENTS:,} experiments; this one has {count:,}.",
                 field="experiment_ids",
             )
-        tree = parse_filter(filter_text, RUNS, field="filter") if filter_text.strip() else None
         order = parse_order_by(order_by, RUNS)
-        position = None
-        if token is not None:
-            position = unpack(decode_token("runs", token), search.key_count(order))
+        query = RunQuery(tuple(experiment_ids), parse_filter(filter_text, RUNS), order, view)
+        position = None if token is None else _position(token, query)
 
         def read(connection: Connection) -> Page[Run]:
-            rows = _find(connection, self._keys, tree, order, experiment_ids, view, limit + 1, position)
+            rows = self._find(connection, query, position, limit + 1)
             found = runs.load_by_id(connection, self._keys, [row[-1] for row in rows[:limit]])
-            more = len(rows) > limit
-            return Page(found, encode_token("runs", pack(rows[limit - 1])) if more else None)
+            return Page(found, _token(rows[limit - 1], query) if len(rows) > limit else None)
 
-        return await self._database.read(read)
+        async with self._turns:
+            return await self._database.read(read)
 
-
-def _find(
-    connection: Connection,
-    keys: Keys,
-    tree: Node | None,
-    order: tuple[OrderTerm, ...],
-    experiments: Sequence[int],
-    view: View,
-    limit: int,
-    position: Sequence[Any] | None,
-) -> list[Row]:
-    """Sort keys of the page's rows; the last key is the run's surrogate id."""
-    ids = keys.find(connection, search.fields_of(tree, order))
-    plan = search.plan(connection.dialect.name, tree, order, ids)
-    pages = [
-        search.page(connection, plan, experiment, lifecycle, position, limit)
-        for experiment, lifecycle in search.streams(experiments, view.lifecycles)
-    ]
-    if len(pages) == 1:
-        return pages[0]
-    ascending = search.directions(order)
-    merged = heapq.merge(*pages, key=cmp_to_key(lambda a, b: _compare(a, b, ascending)))
-    return [row for row, _ in zip(merged, range(limit), strict=False)]
+    def _find(
+        self, connection: Connection, query: RunQuery, position: Sequence[object] | None, limit: int
+    ) -> list[Row]:
+        try:
+            with connection.limited(MAX_SECONDS):
+                return self._finder.find(connection, query, position, limit)
+        except OutOfTime as error:
+            raise InvalidArgument(
+                f"The search took longer than {MAX_SECONDS} seconds and was stopped. Use fewer conditions, "
+                "or add one that few runs meet, such as a param's value or a range of start_time.",
+                field="filter",
+            ) from error
 
 
-def _compare(a: Row, b: Row, ascending: Sequence[bool]) -> int:
-    for left, right, up in zip(a, b, ascending, strict=True):
-        if left != right and left is not None and right is not None:
-            return -1 if (left < right) == up else 1
-    return 0
+def _token(row: Row, query: RunQuery) -> str:
+    return encode_token("runs", [_fingerprint(query.order), *pack(row)])
+
+
+def _position(token: str, query: RunQuery) -> list[object]:
+    fingerprint, *packed = decode_token("runs", token) or [None]
+    position = unpack(packed, len(packed))
+    if fingerprint != _fingerprint(query.order):
+        position = []  # which fits no order
+    return query.form.checked(position)
+
+
+def _fingerprint(order: Sequence[OrderTerm]) -> int:
+    """A number that other orders hardly have."""
+    text = ",".join([f"{field_text(term.field)} {term.ascending}" for term in order])
+    return zlib.crc32(text.encode())

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, exists
+from sqlalchemy import ColumnElement, case, exists, func, literal_column, select
 
 from runyard.server.db.search_sql import Attribute, Keyed, Number, Target, Where
 from runyard.server.kernel import search
-from runyard.server.kernel.search import Entity, Field, Kind, MetricFunction, Schema
+from runyard.server.kernel.search import Entity, Kind, MetricFunction, Schema
 from runyard.server.tracking import tables as t
-from runyard.server.tracking.store.runs import ARTIFACT_URI
 from runyard.server.tracking.types import Lifecycle, RunStatus
 
 _r, _m = t.run.c, t.run_metric.c
@@ -55,20 +54,42 @@ EXPERIMENTS = Schema(
 )
 
 
-def _dataset(field: Field, on_text: Callable[[ColumnElement[Any]], Where]) -> Where:
-    column = t.run_dataset.c.context if field.key == "context" else t.dataset.c[field.key]
+# As `runs.ARTIFACT_URI`, without a join: few searches need it.
+_location = select(t.experiment.c.artifact_location).where(t.experiment.c.id == _r.experiment_id)
+_ARTIFACT_URI = func.coalesce(
+    _r.artifact_uri,
+    _location.correlate(t.run).scalar_subquery()
+    + literal_column("'/'")
+    + _r.uuid
+    + literal_column("'/artifacts'"),
+)
+
+
+def dataset_column(name: str) -> ColumnElement[Any]:
+    """What a dataset's field means."""
+    return t.run_dataset.c.context if name == "context" else t.dataset.c[name]
+
+
+def _dataset(name: str, on_text: Callable[[ColumnElement[Any]], Where]) -> Where:
     joined = t.run_dataset.join(t.dataset, t.dataset.c.id == t.run_dataset.c.dataset_id)
-    return exists().select_from(joined).where(t.run_dataset.c.run_id == _r.id, on_text(column))
+    return exists().select_from(joined).where(t.run_dataset.c.run_id == _r.id, on_text(dataset_column(name)))
+
+
+_ZERO: ColumnElement[int] = literal_column("0")
+
+
+def _nullable(value: ColumnElement[Any]) -> Number:
+    return Number(value, nan=case((value.is_(None), literal_column("1")), else_=_ZERO))
 
 
 RUN_TARGET = Target(
     owner=_r.id,
     attributes={
         "run_id": Attribute(_r.uuid),
-        "run_name": Attribute(_r.name),
+        "run_name": Attribute(_r.name, indexed=True),
         "status": Attribute(_r.status, STATUS_NAMES),
         "user_id": Attribute(_r.user_id),
-        "artifact_uri": Attribute(ARTIFACT_URI),
+        "artifact_uri": Attribute(_ARTIFACT_URI),
         "lifecycle_stage": Attribute(_r.lifecycle, STAGE_NAMES),
         "start_time": Attribute(_r.start_time),
         "end_time": Attribute(_r.end_time),
@@ -80,15 +101,14 @@ RUN_TARGET = Target(
             _m.key_id,
             Number(_m.last_value, _m.last_nan),
             {
-                MetricFunction.MAX: Number(_m.max_value),
-                MetricFunction.MIN: Number(_m.min_value),
+                # NULL where all points are NaN, and so is the function.
+                MetricFunction.MAX: _nullable(_m.max_value),
+                MetricFunction.MIN: _nullable(_m.min_value),
                 MetricFunction.FIRST: Number(_m.first_value, _m.first_nan),
                 MetricFunction.LAST: Number(_m.last_value, _m.last_nan),
                 MetricFunction.COUNT: Number(_m.count),
-                # Over the points that aren't NaN; NULL where there are none.
-                MetricFunction.MEAN: Number(
-                    _m.sum / case((_m.count > _m.nan_count, _m.count - _m.nan_count), else_=None)
-                ),
+                # Over the points that aren't NaN.
+                MetricFunction.MEAN: _nullable(_m.sum / func.nullif(_m.count - _m.nan_count, _ZERO)),
             },
         ),
         Entity.PARAM: Keyed(
