@@ -12,7 +12,7 @@ from .conftest import RunScript
 from .server import Server, is_peer
 
 # What a server may take on top of its rest while it moves one artifact: buffers, not contents.
-ALLOWED_BYTES = 48 * 1024 * 1024
+ALLOWED_BYTES = 32 * 1024 * 1024
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Artifacts up and down: sizes, names, folders, every kind of logging, listing and deletion."""
 
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -86,14 +87,19 @@ def check_overwrite(folder):
 
 
 def check_kinds():
+    streams = hasattr(mlflow, "log_stream")
     with mlflow.start_run() as run:
         mlflow.log_text("naïve 😀\n", "notes/text.txt")
         mlflow.log_dict({"a": [1, {"b": None}]}, "data.json")
         mlflow.log_dict({"x": 1}, "data.yml")
+        if streams:
+            mlflow.log_stream(io.BytesIO(b"streamed"), "notes/stream.txt")
     uri = run.info.artifact_uri
     assert mlflow.artifacts.load_text(f"{uri}/notes/text.txt") == "naïve 😀\n"
     assert mlflow.artifacts.load_dict(f"{uri}/data.json") == {"a": [1, {"b": None}]}
     assert mlflow.artifacts.load_text(f"{uri}/data.yml").strip() == "x: 1"
+    if streams:
+        assert mlflow.artifacts.load_text(f"{uri}/notes/stream.txt") == "streamed"
 
 
 def check_pictures():

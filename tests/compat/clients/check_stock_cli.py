@@ -42,6 +42,8 @@ def check_experiments():
     elif not PEER:  # the 1.x command needs experiments/list, gone from MLflow's server
         assert renamed not in command("experiments", "list")
         assert renamed in command("experiments", "list", "--view", "deleted_only")
+    if VERSION >= (3, 0):
+        assert renamed in command("experiments", "get", "--experiment-id", experiment_id)
     command("experiments", "restore", "--experiment-id", experiment_id)
     assert CLIENT.get_experiment(experiment_id).lifecycle_stage == "active"
     return experiment_id, renamed
