@@ -42,6 +42,7 @@ from runyard.server.tracking.service import (
     RunLog,
     Runs,
     RunSearch,
+    RunsTable,
     SummaryRows,
 )
 from runyard.server.web import Application, Route
@@ -67,6 +68,7 @@ def build(settings: Settings) -> Application:
     inputs = RunInputs(database)
     models = LoggedModels(database, keys)
     charts = Charts(database, keys)
+    table = RunsTable(database, keys, search)
     artifacts = Artifacts(database, blobs)
     compactor = Compactor(database, SummaryRows(), holder=ids.new_request_id())
 
@@ -95,7 +97,7 @@ def build(settings: Settings) -> Application:
         *operations.routes(),
         *mlflow_api.routes(),
         *artifact_endpoints.plain_routes(),
-        *TrackingRoutes(charts).routes(),
+        *TrackingRoutes(charts, table).routes(),
     ]
 
     return Application(

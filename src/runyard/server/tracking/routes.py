@@ -8,13 +8,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from runyard.server.auth import Permission
+from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.metrics.types import Axis, SeriesChart
 from runyard.server.tracking.service.charts import Charts
-from runyard.server.web import Call, Route, post
+from runyard.server.tracking.service.table import MAX_COUNT, Column, Kind, RunsTable
+from runyard.server.tracking.types import Summary, View
+from runyard.server.web import Call, Route, get, post
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Field = Literal["min", "max", "first", "last", "mean", "n", "nan_count", "x_last"]
 DEFAULT_FIELDS: tuple[Field, ...] = ("min", "max", "first", "last", "mean")
+
+_INFINITE = {float("inf"): "Infinity", float("-inf"): "-Infinity"}
 
 # A number; the text "Infinity" or "-Infinity"; null for NaN.
 Number = float | str | None
@@ -79,11 +84,79 @@ class Chart(msgspec.Struct):
     lines: list[ChartLine]
 
 
+class TableColumn(msgspec.Struct):
+    """A column to show.
+
+    Attributes:
+        kind: what it shows.
+        key: the metric's, param's or tag's key, or the attribute's name.
+        summary: of a metric: its last value, its least, the step of its least (`argmin`), ...
+    """
+
+    kind: Kind
+    key: str
+    summary: Summary = "last"
+
+
+class TableRequest(msgspec.Struct):
+    """Asks for a page of the runs table; filter and order as in MLflow's runs/search."""
+
+    experiment_ids: list[Int64]
+    columns: list[TableColumn] = []
+    filter: str = ""
+    order_by: list[str] = []
+    view: View = View.ACTIVE_ONLY
+    limit: int = 100
+    page_token: str | None = None
+
+
+class RunsPage(msgspec.Struct):
+    """Rows, column by column.
+
+    Attributes:
+        run_ids: the rows.
+        columns: per column asked for, a value per row; null where there is none, or NaN.
+        next_page_token: null on the last page.
+    """
+
+    run_ids: list[str]
+    columns: list[list[Number | int]]
+    next_page_token: str | None
+
+
+class CountRequest(msgspec.Struct):
+    """Asks how many runs a filter finds."""
+
+    experiment_ids: list[Int64]
+    filter: str = ""
+    view: View = View.ACTIVE_ONLY
+
+
+class RunsCount(msgspec.Struct):
+    """How many runs there are; with `more`, at least so many."""
+
+    count: int
+    more: bool
+
+
+class NoBody(msgspec.Struct):
+    """A request that its address says all about."""
+
+
+class KeysFound(msgspec.Struct):
+    """The keys that an experiment's runs have, sorted."""
+
+    metrics: list[str]
+    params: list[str]
+    tags: list[str]
+
+
 class TrackingRoutes:
     """Handlers of `/api/runyard/1/...`."""
 
-    def __init__(self, charts: Charts) -> None:
+    def __init__(self, charts: Charts, table: RunsTable) -> None:
         self._charts = charts
+        self._table = table
 
     def routes(self) -> list[Route]:
         """The table of these endpoints."""
@@ -95,8 +168,65 @@ class TrackingRoutes:
                 Chart,
                 Permission.RUN_READ,
                 "Lines of many metrics in many runs, reduced to the pixels asked for",
-            )
+            ),
+            post(
+                "/api/runyard/1/runs/table",
+                self.runs_table,
+                TableRequest,
+                RunsPage,
+                Permission.RUN_READ,
+                "A page of runs with the columns asked for",
+            ),
+            post(
+                "/api/runyard/1/runs/count",
+                self.count,
+                CountRequest,
+                RunsCount,
+                Permission.RUN_READ,
+                "How many runs a filter finds",
+            ),
+            get(
+                "/api/runyard/1/experiments/{experiment_id}/keys",
+                self.keys,
+                NoBody,
+                KeysFound,
+                Permission.RUN_READ,
+                "The keys of an experiment's metrics, params and tags",
+            ),
         ]
+
+    async def runs_table(self, call: Call) -> RunsPage:
+        """runs/table"""
+        sent: TableRequest = call.body
+        found = await self._table.page(
+            call.principal,
+            [Column(column.kind, column.key, column.summary) for column in sent.columns],
+            experiment_ids=sent.experiment_ids,
+            filter_text=sent.filter,
+            order_by=sent.order_by,
+            view=sent.view,
+            limit=sent.limit,
+            token=sent.page_token,
+        )
+        return RunsPage(found.run_ids, [_finite(values) for values in found.columns], found.next_token)
+
+    async def count(self, call: Call) -> RunsCount:
+        """runs/count"""
+        sent: CountRequest = call.body
+        count = await self._table.count(
+            call.principal, experiment_ids=sent.experiment_ids, filter_text=sent.filter, view=sent.view
+        )
+        return RunsCount(min(count, MAX_COUNT), count > MAX_COUNT)
+
+    async def keys(self, call: Call) -> KeysFound:
+        """experiments/{experiment_id}/keys"""
+        text = call.path["experiment_id"]
+        if not text.isascii() or not text.isdigit() or len(text) > 18:
+            raise InvalidArgument(
+                f"Invalid experiment ID '{text[:100]}'; it is a whole number.", field="experiment_id"
+            )
+        found = await self._table.keys(call.principal, int(text))
+        return KeysFound(found.metrics, found.params, found.tags)
 
     async def chart(self, call: Call) -> Chart:
         """metrics/chart"""
@@ -125,10 +255,14 @@ def _line(run: str, key: str, chart: SeriesChart, fields: list[Field]) -> ChartL
     return line
 
 
+def _finite(values: list[Any]) -> list[Any]:
+    """Values as JSON can hold them."""
+    return [_INFINITE.get(x, x) if isinstance(x, float) else x for x in values]
+
+
 def _numbers(column: Any) -> list[Number]:
     """A column as JSON can hold it; the encoder writes NaN as null itself."""
     numbers: list[Number] = column.tolist()
     if isfinite(column.sum()):
         return numbers
-    infinite = {float("inf"): "Infinity", float("-inf"): "-Infinity"}
-    return [infinite.get(x, x) if isinstance(x, float) else x for x in numbers]
+    return _finite(numbers)

@@ -9,6 +9,7 @@ from runyard.server.tracking.service.logging import RunLog
 from runyard.server.tracking.service.models import LoggedModels
 from runyard.server.tracking.service.runs import Runs
 from runyard.server.tracking.service.search import RunSearch
+from runyard.server.tracking.service.table import RunsTable
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.store.summaries import SummaryRows
 
@@ -23,5 +24,6 @@ __all__ = [
     "RunLog",
     "RunSearch",
     "Runs",
+    "RunsTable",
     "SummaryRows",
 ]

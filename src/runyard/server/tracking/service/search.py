@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from runyard.server.auth import Principal
 from runyard.server.db import Connection, Database, OutOfTime, Row
@@ -18,6 +19,8 @@ from runyard.server.tracking.store.columns import RUNS
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.store.search import RunFinder, RunQuery
 from runyard.server.tracking.types import Page, Run, View
+
+T = TypeVar("T")
 
 MAX_EXPERIMENTS = 10_000
 MAX_SECONDS = 30
@@ -61,6 +64,30 @@ class RunSearch:
             limit: the page's size.
             token: where the page starts.
         """
+        return await self.page(
+            principal,
+            experiment_ids=experiment_ids,
+            filter_text=filter_text,
+            order_by=order_by,
+            view=view,
+            limit=limit,
+            token=token,
+            load=lambda connection, ids: runs.load_by_id(connection, self._keys, ids),
+        )
+
+    async def page(
+        self,
+        principal: Principal,
+        *,
+        experiment_ids: Sequence[int],
+        filter_text: str,
+        order_by: Sequence[str],
+        view: View,
+        limit: int,
+        token: str | None,
+        load: Callable[[Connection, list[int]], list[T]],
+    ) -> Page[T]:
+        """A page of what `load` makes of the runs' surrogate ids; the rest as in `search`."""
         del principal
         count = len(experiment_ids)
         if count > MAX_EXPERIMENTS:
@@ -72,9 +99,9 @@ class RunSearch:
         query = RunQuery(tuple(experiment_ids), parse_filter(filter_text, RUNS), order, view)
         position = None if token is None else _position(token, query)
 
-        def read(connection: Connection) -> Page[Run]:
+        def read(connection: Connection) -> Page[T]:
             rows = self._find(connection, query, position, limit + 1)
-            found = runs.load_by_id(connection, self._keys, [row[-1] for row in rows[:limit]])
+            found = load(connection, [row[-1] for row in rows[:limit]])
             return Page(found, _token(rows[limit - 1], query) if len(rows) > limit else None)
 
         async with self._turns:

@@ -163,8 +163,13 @@ def find_ids(connection: Connection, uuids: Sequence[str]) -> dict[str, tuple[in
 
 def load_by_id(connection: Connection, keys: Keys, ids: Sequence[int]) -> list[Run]:
     """Whole runs in the order of `ids`; those that don't exist are left out."""
-    infos = {row[0]: RunInfo(*row) for row in connection.rows(_by_ids, ids=list(ids))}
-    return load(connection, keys, [infos[i] for i in ids if i in infos])
+    return load(connection, keys, infos(connection, ids))
+
+
+def infos(connection: Connection, ids: Sequence[int]) -> list[RunInfo]:
+    """The rows of runs in the order of `ids`; those that don't exist are left out."""
+    found = {row[0]: RunInfo(*row) for row in connection.rows(_by_ids, ids=list(ids))}
+    return [found[i] for i in ids if i in found]
 
 
 def load(connection: Connection, keys: Keys, infos: Sequence[RunInfo]) -> list[Run]:
