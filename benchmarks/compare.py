@@ -9,7 +9,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import psutil
 
 from benchmarks.dataset import RUNS, SERIES_POINTS, Dataset, load
 from benchmarks.load import TimeBox
@@ -29,6 +31,10 @@ from benchmarks.workloads import (
 _STARTS = 3
 _SETTLE = 5.0  # until the idle memory is read: workers import for a while after the first answer
 _EXPECTED = (UnexpectedAnswerError, WrongAnswerError, ProtocolError, StartError, OSError)
+
+
+DISTURBANCE = "cores_used_by_others"
+DISTURBED = 0.2  # from here on a figure says more about the other programs
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,27 @@ class Plan:
 def compare(plan: Plan, progress: Progress) -> Table:
     """Measures every row of the plan on every peer. A failure of one costs its cells, not the table."""
     return _Comparison(plan, progress).run()
+
+
+@dataclass(frozen=True)
+class _Usage:
+    """Processor seconds: of the whole machine, and of the server and this process together."""
+
+    clock: float
+    busy: float
+    ours: float
+
+    @staticmethod
+    def now(server: Server) -> _Usage:
+        times = psutil.cpu_times()
+        # Linux counts guests in user already, and waiting for the disk as idle.
+        busy = sum(times) - times.idle - getattr(times, "iowait", 0) - getattr(times, "guest", 0)
+        return _Usage(time.perf_counter(), busy, server.processor_seconds() + time.process_time())
+
+    def disturbance(self, before: _Usage) -> float:
+        """How many cores other programs have used since then."""
+        others = (self.busy - before.busy) - (self.ours - before.ours)
+        return round(max(others, 0.0) / (self.clock - before.clock), 2)
 
 
 class _Comparison:
@@ -175,7 +202,10 @@ class _Comparison:
         server.resume()
         try:
             subject = Subject(server.address, self._datasets.get(peer.name))
-            self._keep(row, peer, row.measure(subject, self._plan.box))
+            before = _Usage.now(server)
+            figure = row.measure(subject, self._plan.box)
+            disturbance = _Usage.now(server).disturbance(before)
+            self._keep(row, peer, replace(figure, detail={**figure.detail, DISTURBANCE: disturbance}))
         except _EXPECTED as error:
             self._table.cells[row.name, peer.name] = Failure(f"{type(error).__name__}: {error}")
             self._progress(f"{row.name}: {peer.title} failed: {error}")
@@ -186,7 +216,9 @@ class _Comparison:
     def _keep(self, row: Row, peer: Peer, figure: Figure) -> None:
         self._table.cells[row.name, peer.name] = figure
         failures = f", {figure.failures} failed ({figure.first_failure})" if figure.failures else ""
-        self._progress(f"{row.name}: {peer.title} {figure.value:,.3f} {row.unit}{failures}")
+        others = figure.detail.get(DISTURBANCE, 0.0)
+        disturbed = f"; others used {others:.1f} cores" if others >= DISTURBED else ""
+        self._progress(f"{row.name}: {peer.title} {figure.value:,.3f} {row.unit}{failures}{disturbed}")
 
 
 def _memory_detail(memory: Memory) -> dict[str, float]:

@@ -137,6 +137,15 @@ class Server:
                 proportional += getattr(used, "pss", used.rss)
         return Memory(proportional / 1e6, resident / 1e6, len(processes))
 
+    def processor_seconds(self) -> float:
+        """The processor time that its living processes have used so far."""
+        used = 0.0
+        for process in self._processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used += times.user + times.system
+        return used
+
     def pause(self) -> None:
         """Stops all its processes where they are, so that it uses nothing while another is measured.
 

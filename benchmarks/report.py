@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.compare import Failure, Table
+from benchmarks.compare import DISTURBANCE, DISTURBED, Failure, Table
 from benchmarks.suites import Measure, Suite
 from benchmarks.workloads import Figure, Row, Target
 
@@ -45,7 +45,7 @@ def markdown(report: Report) -> str:
     """The report as Markdown: a table each, what failed below it, then the growth figures."""
     lines = ["# Benchmark", "", _machine_line(), ""]
     for table in report.tables:
-        lines += [f"## {table.title}", "", *_table_lines(table), "", *_failure_lines(table)]
+        lines += [f"## {table.title}", "", *_table_lines(table), "", *_note_lines(table)]
     for suite, measures in report.growth:
         lines += [f"## {suite.title}", "", *_measure_lines(measures), ""]
     verdicts = [verdict(table, row) for table in report.tables if table.judged for row in table.rows]
@@ -114,12 +114,20 @@ def _ratio_cell(times: float | None, target: Target | None) -> str:
     return f"{text} (at least {target.least:g}x{aim})".strip()
 
 
-def _failure_lines(table: Table) -> list[str]:
+def _note_lines(table: Table) -> list[str]:
     lines = []
     for (row_name, peer_name), cell in table.cells.items():
         reason = cell.reason if isinstance(cell, Failure) else cell.first_failure
         if reason:
             lines.append(f"- {row_name}, {peer_name}: {' '.join(reason.split())[:500]}")
+    disturbed = [
+        cell.detail.get(DISTURBANCE, 0.0) for cell in table.cells.values() if isinstance(cell, Figure)
+    ]
+    if (most := max(disturbed, default=0.0)) >= DISTURBED:
+        count = sum(others >= DISTURBED for others in disturbed)
+        lines.append(
+            f"- **Not a quiet machine:** beside {count} of the figures other programs used up to {most:.1f} cores."
+        )
     return [*lines, ""] if lines else []
 
 
