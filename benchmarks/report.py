@@ -126,7 +126,7 @@ def _note_lines(table: Table) -> list[str]:
     if (most := max(disturbed, default=0.0)) >= DISTURBED:
         count = sum(others >= DISTURBED for others in disturbed)
         lines.append(
-            f"- **Not a quiet machine:** beside {count} of the figures other programs used up to {most:.1f} cores."
+            f"- **Not a quiet machine:** other programs used (in {count} figures) up to {most:.1f} cores."
         )
     return [*lines, ""] if lines else []
 
