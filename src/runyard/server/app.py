@@ -47,7 +47,7 @@ from runyard.server.tracking.service import (
 )
 from runyard.server.web import Application, Route
 from runyard.server.web.guards import LoopbackGuard
-from runyard.server.web.traffic import GroupTraffic, Traffic
+from runyard.server.web.traffic import Gauge, GroupTraffic, Traffic
 
 
 def build(settings: Settings) -> Application:
@@ -89,6 +89,7 @@ def build(settings: Settings) -> Application:
         database,
         traffic,
         groups,
+        gauges=_compaction(compactor),
         table=lambda: routes,
         workers=settings.workers,
         limits=Limits(settings.max_body_bytes, settings.max_database_bytes, settings.max_artifact_bytes),
@@ -153,6 +154,19 @@ async def _purge_uploads(blobs: BlobStore) -> None:
 def create() -> Application:
     """The server for the settings in the environment: what a worker process is started with."""
     return build(settings_module.load())
+
+
+def _compaction(c: Compactor) -> list[Gauge]:
+    return [
+        Gauge("runyard_metric_backlog_rows", "Rows in the metrics' log.", lambda: c.backlog_rows),
+        Gauge("runyard_metric_backlog_points", "Points in the metrics' log.", lambda: c.backlog_points),
+        Gauge(
+            "runyard_metric_points_folded",
+            "Points moved out of the log.",
+            lambda: c.folded_points,
+            grows=True,
+        ),
+    ]
 
 
 def _authorize(scope: Scope, route: Route) -> Principal:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from runyard.server.db import Connection
+from runyard.server.db import Connection, reclaim
 from runyard.server.db.lease import acquire, holder_of
 from runyard.server.kernel.clock import now_ms
 from runyard.server.kernel.errors import Unavailable
@@ -55,6 +55,25 @@ def test_a_round_folds_what_is_due(store: Store, clock: Clock) -> None:
     assert here.run_round() == 0
     assert here.backlog_rows == 0
     assert same_points(store.history(series_id(1, 5)), POINTS)
+
+
+def test_the_room_that_folded_rows_left_is_given_back(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given much that was folded
+    monkeypatch.setattr(reclaim, "LEAST_BYTES", 0)
+    points = [(at * 100, at, 1 / (at + 1)) for at in range(20_000)]
+    for at in range(0, len(points), 2_000):
+        store.append(batch(1, 5, points[at : at + 2_000]))
+    here = compactor(store, clock)
+    here.fold_all()
+    unused = store.database.read_here(reclaim.reclaimable)
+    # When the compactor has nothing else to do
+    here.shrink()
+    # Then the file is only as large as it need be
+    assert unused == (store.database.dialect.name == "sqlite")
+    assert not store.database.read_here(reclaim.reclaimable)
+    assert same_points(store.history(series_id(1, 5)), points)
 
 
 def test_one_process_has_the_lease(store: Store, clock: Clock) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from runyard.server.db import Database
 from runyard.server.db.lease import acquire, release
+from runyard.server.db.reclaim import reclaim, reclaimable
 from runyard.server.kernel import clock
 from runyard.server.kernel.errors import Conflict, RunyardError
 from runyard.server.metrics.log import Backlog, backlog
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 LEASE = "metrics.compaction"
 _LEASE_MS = 30_000
 _RETRY_MS = 600_000
+# Slices of unused room that a round without folds gives back.
+_SLICES = 16
 
 _log = logging.getLogger("runyard.metrics.compaction")
 
@@ -148,6 +151,13 @@ class Compactor:
             self._try_scope(scope)
         return self.folded_points - before
 
+    def shrink(self) -> None:
+        """Give some of the room that folded rows have left back to the file system, if it is much."""
+        for _ in range(_SLICES):
+            if self._stopping.is_set() or not self._database.read_here(reclaimable):
+                return
+            self._database.write_from_thread(reclaim)
+
     def fold_all(self) -> None:
         """Fold everything that waits, due or not and without the lease: for tools and tests."""
         for entry in self._look():
@@ -221,6 +231,8 @@ class Compactor:
             started = clock.monotonic()
             try:
                 folded = self.run_round()
+                if not folded:
+                    self.shrink()
             except Exception:  # noqa: BLE001 - logged; a later round tries again, and nothing was lost
                 _log.exception("a round of compaction failed")
                 pause = 10 * usual

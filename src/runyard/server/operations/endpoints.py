@@ -56,6 +56,7 @@ class OperationEndpoints:
         traffic: the answered requests, shown by `/metrics`.
         groups: the committed groups, shown by `/metrics`.
         table: the routes that the OpenAPI document tells of.
+        gauges: further numbers, shown by `/metrics`.
         workers: how many processes answer.
         limits: what a request may be.
     """
@@ -66,12 +67,13 @@ class OperationEndpoints:
         traffic: Traffic,
         groups: GroupTraffic,
         *,
+        gauges: Sequence[Gauge],
         table: Callable[[], Sequence[Route]],
         workers: int,
         limits: Limits,
     ) -> None:
         self._database = database
-        self._counters = Counters(traffic, groups, _gauges(database), _info(database))
+        self._counters = Counters(traffic, groups, (*_gauges(database), *gauges), _info(database))
         self._table = table
         self._facts = ServerFacts(__version__, database.dialect.name, workers, limits)
 

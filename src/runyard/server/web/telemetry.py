@@ -43,7 +43,8 @@ class _Collector(Collector):
         for gauge in told.gauges:
             value = gauge.read()
             if value is not None:
-                yield GaugeMetricFamily(gauge.name, gauge.help, value=value)
+                family = CounterMetricFamily if gauge.grows else GaugeMetricFamily
+                yield family(gauge.name, gauge.help, value=value)
 
 
 def _requests(traffic: Traffic) -> Iterator[Metric]:

@@ -78,11 +78,15 @@ class GroupTraffic:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A number that is looked up when somebody asks; None leaves it out."""
+    """A number that is looked up when somebody asks; None leaves it out.
+
+    `grows` says that it only ever grows, from 0 at the start: Prometheus calls that a counter.
+    """
 
     name: str
     help: str
     read: Callable[[], float | None]
+    grows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,11 @@ def test_everything_counted_is_shown() -> None:
         route.observe(status, seconds)
     traffic.route("POST", "/never-called")
     groups.observe(3, 0.004)
-    gauges = (Gauge("runyard_waiting", "Waiting.", lambda: 5), Gauge("runyard_absent", "No.", lambda: None))
+    gauges = (
+        Gauge("runyard_waiting", "Waiting.", lambda: 5),
+        Gauge("runyard_absent", "No.", lambda: None),
+        Gauge("runyard_done", "Done.", lambda: 7, grows=True),
+    )
     # When
     shown = _samples(Counters(traffic, groups, gauges, {"version": "1.2"}))
     # Then
@@ -39,6 +43,7 @@ def test_everything_counted_is_shown() -> None:
     assert shown["runyard_write_group_size_bucket", (("le", "2.0"),)] == 0
     assert shown["runyard_write_group_seconds_count", ()] == 1
     assert shown["runyard_waiting", ()] == 5
+    assert shown["runyard_done_total", ()] == 7
     assert shown["runyard_server_info", (("version", "1.2"),)] == 1
     assert not any(name == "runyard_absent" or ("path", "/never-called") in labels for name, labels in shown)
 
