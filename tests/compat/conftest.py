@@ -30,8 +30,10 @@ class _Servers:
 
     def on(self, database: str, *options: str) -> Server:
         if database not in self.running:
-            server = self.running[database] = Server(self.folder / database, *options)
+            server = Server(self.folder / database, *options)
+            self.running[database] = server
             server.wait()
+        self.running[database].check()
         return self.running[database]
 
 
@@ -76,6 +78,7 @@ def run_script(server: Server, tmp_path: Path) -> RunScript:
             timeout=SCRIPT_SECONDS,
             check=False,
         )
+        server.check()
         if done.returncode:
             pytest.fail(f"check_{name}.py failed with {client}:\n{done.stdout}", pytrace=False)
         with server.log.open("rb") as log:

@@ -57,15 +57,19 @@ class Server:
     def wait(self) -> None:
         """Return once the server answers."""
         for _ in range(int(START_SECONDS / 0.05)):
-            if self._process.poll() is not None:
-                break
+            self.check()
             try:
                 with urllib.request.urlopen(f"{self.url}/health", timeout=5):
                     return
             except (OSError, urllib.error.URLError):
                 # Nothing listens yet, and nothing tells when it will: poll.
                 select.select([], [], [], 0.05)
-        raise AssertionError(f"the server did not start:\n{self.log.read_text()[-3000:]}")
+        raise AssertionError(f"no answer within {START_SECONDS:.0f} s:\n{self._end_of_log()}")
+
+    def check(self) -> None:
+        """Fail with the end of its log if the server has ended by itself."""
+        if (status := self._process.poll()) is not None:
+            raise AssertionError(f"the server ended with status {status}:\n{self._end_of_log()}")
 
     def stop(self) -> int:
         """Ask the server to end, and make it end; returns its exit status."""
@@ -86,6 +90,9 @@ class Server:
             except psutil.NoSuchProcess:
                 continue  # a child ended meanwhile
         return total
+
+    def _end_of_log(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:]
 
 
 def _free_port() -> int:
