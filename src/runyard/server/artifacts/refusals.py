@@ -53,7 +53,9 @@ def full() -> StorageFull:
 
 def no_upload(path: BlobPath, upload: UploadId) -> NotFound:
     """The upload was never made, not for this path, or is over."""
-    return NotFound(f"There is no multipart upload {upload!r} for {path!r}; create one.", field="upload_id")
+    return NotFound(
+        f"There is no multipart upload {upload[:64]!r} for {path!r}; create one.", field="upload_id"
+    )
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -67,7 +67,7 @@ def refusal_of(path: str) -> RunyardError:
         return _refused("MLflow's GraphQL interface", "use the REST endpoints")
     found = _API.fullmatch(path)
     if found is None:
-        return EndpointNotFound(f"There is nothing at {path}.")
+        return EndpointNotFound(f"There is nothing at {path[:200]}.")
     rest = found["rest"]
     if found["version"] in ("4", "5"):
         return _refused("Databricks' API version " + found["version"], "use versions 2.0 and 3.0")
@@ -78,7 +78,7 @@ def refusal_of(path: str) -> RunyardError:
     for refusal in REFUSED:
         if rest == refusal.start or rest.startswith(refusal.start + "/"):
             return _refused(refusal.what, refusal.instead)
-    return EndpointNotFound(f"There is nothing at {path}.")
+    return EndpointNotFound(f"There is nothing at {path[:200]}.")
 
 
 def _refused(what: str, instead: str) -> NotImplementedHere:

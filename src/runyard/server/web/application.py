@@ -27,6 +27,8 @@ Guard = Callable[[Scope], None]
 
 log = logging.getLogger("runyard.web")
 
+# Characters of an address that an error shows.
+MAX_SHOWN = 200
 # What is counted where the client went away before its answer; it is never sent.
 CLIENT_GONE = 499
 
@@ -163,13 +165,14 @@ class Application:
 
     async def _answer_unrouted(self, scope: Scope) -> Response:
         allowed = self._router.methods(_plain(scope["path"]))
+        shown = scope["path"][:MAX_SHOWN]
         if allowed:
             raise MethodNotAllowed(
-                f"{scope['path']} doesn't take {scope['method']}; it takes {', '.join(sorted(allowed))}.",
+                f"{shown} doesn't take {scope['method']}; it takes {', '.join(sorted(allowed))}.",
                 allowed=frozenset(allowed),
             )
         if self._fallback is None:
-            raise EndpointNotFound(f"There is nothing at {scope['path']}.")
+            raise EndpointNotFound(f"There is nothing at {shown}.")
         return await self._fallback(scope)
 
     async def _read(self, target: _Target, scope: Scope, receive: Receive) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
+from math import isfinite
 from typing import Any
 from urllib.parse import parse_qs, unquote_to_bytes
 
@@ -112,19 +113,27 @@ def decoder_of(struct: type[msgspec.Struct]) -> _Decode:
     decode = msgspec.json.Decoder(struct, strict=False).decode
 
     def read(body: bytes) -> Any:
+        # One byte is found ten times as fast as six, and most bodies escape nothing.
+        if b"\\" in body and b"\\u0000" in body:
+            _refuse_nul(body)
+        return decode(body)
+
+    def read_or_refuse(body: bytes) -> Any:
         try:
-            # One byte is found ten times as fast as six, and most bodies escape nothing.
-            if b"\\" in body and b"\\u0000" in body:
-                _refuse_nul(body)
-            return decode(body)
+            try:
+                return read(body)
+            except msgspec.ValidationError:
+                raise
+            except msgspec.DecodeError:
+                if b"NaN" not in body and b"Infinity" not in body:
+                    raise
+                return read(_with_numbers_as_texts(body))
         except msgspec.ValidationError as error:
             raise invalid_from(error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            if b"NaN" in body or b"Infinity" in body:
-                return _decode_with_bare_numbers(body, struct)
+        except (ValueError, RecursionError) as error:
             raise malformed_from(error) from error
 
-    return read
+    return read_or_refuse
 
 
 @cache
@@ -207,13 +216,14 @@ def _require_json(kind: bytes) -> None:
             raise UnsupportedMediaType("JSON is UTF-8; send the body in that encoding.")
 
 
-def _decode_with_bare_numbers(body: bytes, struct: type[msgspec.Struct]) -> Any:
-    try:
-        return msgspec.convert(json.loads(body), struct, strict=False)
-    except msgspec.ValidationError as error:
-        raise invalid_from(error) from error
-    except (ValueError, RecursionError) as error:
-        raise malformed_from(error) from error
+def _with_numbers_as_texts(body: bytes) -> bytes:
+    """The same JSON with the texts "NaN" and "Infinity" where they stood bare: what JSON can hold."""
+    return json.dumps(json.loads(body, parse_constant=str, parse_float=_finite_or_text)).encode()
+
+
+def _finite_or_text(digits: str) -> float | str:
+    number = float(digits)
+    return number if isfinite(number) else str(number)
 
 
 def _refuse_nul(body: bytes) -> None:

@@ -73,6 +73,7 @@ def codes() -> list[tuple[int, str]]:
     return sorted({(mapped.status, mapped.code) for mapped in _MAP.values()} | {_UNEXPECTED})
 
 
+_MAX_REASON = 300
 _AT = re.compile(r" - at `\$?\.?(?P<path>.*)`$", re.DOTALL)
 
 
@@ -82,5 +83,7 @@ def invalid_from(error: msgspec.ValidationError) -> e.InvalidArgument:
     found = _AT.search(text)
     path = found["path"] if found else None
     reason = (text[: found.start()] if found else text).replace(" | null", "")
+    if len(reason) > _MAX_REASON:  # it may quote a value of any length
+        reason = f"{reason[:_MAX_REASON]}..."
     name = f"'{path}'" if path else "the request body"
     return e.InvalidArgument(f"Invalid value for {name}: {reason[0].lower()}{reason[1:]}.", field=path)

@@ -55,6 +55,7 @@ class Experiments:
         """
         del principal
         name = rules.experiment_name(name)
+        rules.check_count(len(tags), "tags")
         for i, tag in enumerate(tags):
             rules.check_key(tag.key, f"tags[{i}].key")
             rules.check_text(tag.value, rules.MAX_EXPERIMENT_TAG_VALUE, f"tags[{i}].value")

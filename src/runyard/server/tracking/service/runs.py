@@ -46,6 +46,7 @@ class Runs:
         """
         del principal
         rules.check_text(user_id, rules.MAX_USER_ID, "user_id")
+        rules.check_count(len(tags), "tags")
         all_tags = _with_name(tags, name)
         for i, tag in enumerate(tags):
             rules.check_run_tag(tag, f"tags[{i}].")
