@@ -1,35 +1,13 @@
 """The growth suites that `--full` runs after the tables: what Runyard costs as it fills up.
 
-A suite is a module `growth_<what>.py` of this package with a function that takes a `Progress` and returns
-its measures; it is listed in `SUITES` and nowhere else.
+A suite is a module `growth_<what>.py` of this package with a `SUITE`; it is listed here and nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from benchmarks.growth_metrics import SUITE as METRICS
+from benchmarks.measures import Measure, Progress, Suite
 
-Progress = Callable[[str], None]
+__all__ = ["SUITES", "Measure", "Progress", "Suite"]
 
-
-@dataclass(frozen=True)
-class Measure:
-    """One measured figure; `target` says in words what it is to be, `met` whether it is."""
-
-    what: str
-    value: float
-    unit: str
-    target: str = ""
-    met: bool | None = None
-
-
-@dataclass(frozen=True)
-class Suite:
-    """A growth suite: `run` makes its own data and server, and cleans up after itself."""
-
-    name: str
-    title: str
-    run: Callable[[Progress], Sequence[Measure]]
-
-
-SUITES: tuple[Suite, ...] = ()
+SUITES: tuple[Suite, ...] = (METRICS,)
