@@ -41,19 +41,20 @@ class Keys:
         missing = [name for name in names if name not in known]
         if missing:
             found: dict[str, int] = dict(connection.rows(_by_names, names=missing))
-            self._publish(found)
+            self._learn(connection, found)
             known.update(found)
         return known
 
     def names(self, connection: Connection, ids: Iterable[int]) -> dict[int, str]:
         """The names of `ids`: a mapping that holds at least these."""
-        known = self._names
-        missing = [i for i in set(ids) if i not in known]
+        wanted, known = set(ids), self._names
+        missing = [i for i in wanted if i not in known]
         if not missing:
             return known
         found: dict[int, str] = dict(connection.rows(_by_ids, ids=missing))
-        self._publish({name: i for i, name in found.items()})
-        return {**known, **found}
+        self._learn(connection, {name: i for i, name in found.items()})
+        # Only what is asked for: the cache may hold very many.
+        return found | {i: known[i] for i in wanted if i in known}
 
     def _intern_missing(self, tx: Transaction, names: Collection[str]) -> dict[str, int]:
         known = {name: self._ids[name] for name in names if name in self._ids}
@@ -63,8 +64,15 @@ class Keys:
         if new:
             tx.execute_many(_insert, [{"name": name} for name in new])
             found.update(tx.rows(_by_names, names=new))
-        tx.after_commit(lambda: self._publish(found))
+        self._learn(tx, found)
         return known | found
+
+    def _learn(self, connection: Connection, found: dict[str, int]) -> None:
+        """Publish what was read; what a transaction reads may be its group's own and be rolled back."""
+        if isinstance(connection, Transaction):
+            connection.after_commit(lambda: self._publish(found))
+        else:
+            self._publish(found)
 
     def _publish(self, found: dict[str, int]) -> None:
         if len(self._ids) + len(found) > MAX_CACHED:
