@@ -68,7 +68,7 @@ class SearchExperiments(Request):
     page_token: str | None = None
     filter: str | None = None
     order_by: list[str] | None = None
-    view_type: str | int | None = None
+    view_type: str | Int64 | None = None
 
 
 class FoundExperiments(Answer):

@@ -44,7 +44,7 @@ class FinalizeModel(Request):
     """logged-models/{model_id}"""
 
     model_id: str | None = None
-    status: str | int | None = None
+    status: str | Int64 | None = None
 
 
 class LogParams(Request):

@@ -50,7 +50,7 @@ class UpdateRun(Request):
 
     run_id: str | None = None
     run_uuid: str | None = None
-    status: str | int | None = None
+    status: str | Int64 | None = None
     end_time: Int64 | None = None
     run_name: str | None = None
 
@@ -73,7 +73,7 @@ class SearchRuns(Request):
 
     experiment_ids: list[str] | None = None
     filter: str | None = None
-    run_view_type: str | int | None = None
+    run_view_type: str | Int64 | None = None
     max_results: Int64 | None = None
     order_by: list[str] | None = None
     page_token: str | None = None
