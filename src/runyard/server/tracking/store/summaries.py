@@ -6,15 +6,18 @@ only points that come after the stored last one, any others mark the row stale.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Double,
     Integer,
     and_,
     bindparam,
     case,
+    func,
     literal_column,
     or_,
     select,
@@ -84,12 +87,34 @@ def _upsert(d: Dialect) -> Any:
             **pick(higher, "max_value", "max_step"),
             "count": case((after, old["count"] + new["count"]), else_=old["count"]),
             "nan_count": case((after, old.nan_count + new.nan_count), else_=old.nan_count),
-            "sum": case((after, old["sum"] + new["sum"]), else_=old["sum"]),
+            "sum": case((after, _added(d, old["sum"], new["sum"])), else_=old["sum"]),
             "stale": case((after, old.stale), else_=literal_column("1", Integer)),
         },
     )
 
 
+def _added(d: Dialect, one: Any, other: Any) -> Any:
+    """The sum of two sums: infinite beyond the largest number, NULL where it is NaN, as SQLite does it.
+
+    PostgreSQL refuses the one and keeps the other. The sign is looked at before the difference is made,
+    which would be out of range itself for numbers of different signs.
+    """
+    plain = one + other
+    if d.name != "postgresql":
+        return plain
+
+    def bounded(beyond: ColumnElement[bool], infinity: str) -> ColumnElement[Any]:
+        return case((beyond, literal_column(f"'{infinity}'::float8")), else_=plain)
+
+    return case(
+        (and_(one > _ZERO, other > _ZERO), bounded(one > _LARGEST - other, "Infinity")),
+        (and_(one < _ZERO, other < _ZERO), bounded(one < -_LARGEST - other, "-Infinity")),
+        else_=func.nullif(plain, literal_column("'NaN'::float8")),
+    )
+
+
+_ZERO = literal_column("0", Double)
+_LARGEST = literal_column(f"{sys.float_info.max!r}::float8", Double)
 _merge = Query(_upsert)
 _stale = Query(
     select(m.c.key_id).where(m.c.run_id == bindparam("run_id"), m.c.stale == 1).order_by(m.c.key_id)
