@@ -54,7 +54,7 @@ def server(request: pytest.FixtureRequest, servers: _Servers) -> Server:
     if is_peer():
         pytest.skip("the command of another server names its own database")
     # The database outlives the test, as the server does; it goes with the session's PostgreSQL.
-    address: str = request.getfixturevalue("postgresql").create()
+    address: str = request.getfixturevalue("postgresql").create_database()
     return servers.on(database, "--database", address)
 
 
