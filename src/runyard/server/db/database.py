@@ -138,13 +138,14 @@ class Database:
             pooled.close()
 
     def read_here(self, query: Callable[[Connection], T]) -> T:
-        """Run a function of a snapshot in this thread; a lost connection is replaced once."""
+        """Run a function of a snapshot in this thread; lost connections are replaced once."""
         try:
             with self.reader() as connection:
                 return query(connection)
         except self.dialect.error as error:
             if self.dialect.fault(error) is not Fault.LOST:
                 raise
+            self._forget_pooled()
         try:
             with self.reader() as connection:
                 return query(connection)
@@ -152,6 +153,12 @@ class Database:
             if self.dialect.fault(error) is Fault.LOST:
                 raise Unavailable("The database can't be reached; try again in a moment.") from error
             raise
+
+    def _forget_pooled(self) -> None:
+        """Start with fresh connections: where one is lost, the others that wait in the pool are too."""
+        if self._pool is not None:
+            lost, self._pool = self._pool, self._pool.recreate()
+            lost.dispose()
 
     @property
     def waiting(self) -> int:
