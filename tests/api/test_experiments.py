@@ -321,3 +321,16 @@ def test_what_set_experiment_tag_refuses(api: Api) -> None:
     # Then
     assert_refused(replies, {name: field for name, (_, field) in BAD_TAGS.items()})
     assert tags(api, "0") == {}
+
+
+def test_list_is_a_search_without_a_filter(api: Api) -> None:
+    # Given an active and a deleted experiment
+    active, deleted = api.experiment(), api.experiment()
+    api.post("experiments/delete", {"experiment_id": deleted}).ok()
+    # When a client of MLflow 1 lists them
+    listed = api.get("experiments/list", {"max_results": 1}).ok()
+    rest = api.get("experiments/list", {"max_results": 9, "page_token": listed["next_page_token"]}).ok()
+    gone = api.get("experiments/list", {"view_type": "DELETED_ONLY"}).ok()
+    # Then it gets pages of the active ones, and of the deleted ones when it asks for them
+    assert [e["experiment_id"] for e in listed["experiments"] + rest["experiments"]] == [active, "0"]
+    assert [e["experiment_id"] for e in gone["experiments"]] == [deleted]

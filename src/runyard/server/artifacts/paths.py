@@ -30,6 +30,9 @@ INTERNAL_SEGMENT = ".runyard-internal"
 # after so many rounds was written to deceive.
 _MAX_DECODINGS = 10
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Names such as `step%10%time` are legal as they stand (MLflow 2 makes them): what decoding would make of
+# them needs to be harmless, not pretty.
+_HARMFUL_CONTROL = re.compile(r"[\x00\r\n]")
 _FORBIDDEN_IN_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -87,16 +90,16 @@ def _check_decoded(text: str) -> None:
         decoded = unquote(current)
         if decoded == current:
             return
-        _check(decoded, text)
+        _check(decoded, text, control=_HARMFUL_CONTROL)
         current = decoded
     raise _invalid(text, "it is percent-encoded too many times")
 
 
-def _check(path: str, shown: str) -> None:
+def _check(path: str, shown: str, control: re.Pattern[str] = _CONTROL) -> None:
     if not path:
         raise InvalidArgument("The artifact path is empty; name a file.", field="path")
-    if control := _CONTROL.search(path):
-        raise _invalid(shown, f"it holds the control character U+{ord(control[0]):04X}")
+    if found := control.search(path):
+        raise _invalid(shown, f"it holds the control character U+{ord(found[0]):04X}")
     if "\\" in path:
         raise _invalid(shown, "it holds a backslash; separate folders with '/'")
     if not path.isascii() and not _is_unicode(path):

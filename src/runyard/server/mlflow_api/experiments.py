@@ -71,6 +71,16 @@ class SearchExperiments(Request):
     view_type: str | Int64 | None = None
 
 
+class ListExperiments(Request):
+    """experiments/list"""
+
+    max_results: Int64 | None = None
+    page_token: str | None = None
+    view_type: str | int | None = None
+    filter: None = None
+    order_by: None = None
+
+
 class FoundExperiments(Answer):
     """experiments/search"""
 
@@ -118,6 +128,8 @@ class ExperimentEndpoints:
             post(f"{at}/delete-experiment-tag", self.delete_tag, SetTag, Empty, write, f"Delete a {tag}"),
             post(found, self.search, SearchExperiments, FoundExperiments, read, "Search experiments"),
             get(found, self.search, SearchExperiments, FoundExperiments, read, "Search experiments"),
+            # Clients of MLflow 1 have both; newer ones search.
+            get(f"{at}/list", self.search, ListExperiments, FoundExperiments, read, "List experiments"),
         ]
 
     async def create(self, call: Call) -> CreatedExperiment:
@@ -173,8 +185,8 @@ class ExperimentEndpoints:
         return EMPTY
 
     async def search(self, call: Call) -> FoundExperiments:
-        """experiments/search"""
-        sent: SearchExperiments = call.body
+        """experiments/search, experiments/list"""
+        sent: SearchExperiments | ListExperiments = call.body
         size = DEFAULT_PAGE if sent.max_results is None else sent.max_results
         if not 0 < size <= MAX_RESULTS_EXPERIMENTS:
             raise InvalidArgument(

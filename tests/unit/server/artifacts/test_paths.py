@@ -34,6 +34,7 @@ from runyard.server.kernel.errors import InvalidArgument
         "acc%20score.png",
         "caf%C3%A9",
         "%ff.bin",
+        "seen%step%10%timestamp%1795259325184%u02ae8e4.png",
         "...",
         "a..b",
         "..a/b..",
