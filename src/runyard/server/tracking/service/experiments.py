@@ -68,8 +68,9 @@ class Experiments:
             if taken is not None:
                 raise _taken(taken)
             created = store.insert(tx, WORKSPACE, name, artifact_location or "", now)
-            if created is None:
-                raise Conflict(f"Experiment '{name}' is being created by another request; get it by name.")
+            if created is None:  # another server process was faster; what it committed shows only now
+                taken = store.find_by_name(tx, WORKSPACE, name)
+                raise _taken(taken) if taken is not None else _being_created(name)
             if not artifact_location:
                 store.set_location(tx, created, f"{ARTIFACT_ROOT}/{created}")
             store.set_tags(tx, created, tags)
@@ -237,6 +238,10 @@ def _taken(other: Experiment) -> AlreadyExists:
         "" if other.lifecycle is Lifecycle.ACTIVE else " in deleted state; restore it or choose another name"
     )
     return AlreadyExists(f"Experiment(name={other.name}) already exists{state}.", field="name")
+
+
+def _being_created(name: str) -> Conflict:
+    return Conflict(f"Experiment '{name}' is being created by another request; get it by name.")
 
 
 class _Names(dict[str, str]):
