@@ -15,7 +15,7 @@ from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.mlflow_api import wire
 from runyard.server.mlflow_api.wire import EMPTY, Answer, Empty, Int64, Request
 from runyard.server.tracking.service import Artifacts
-from runyard.server.web import Call, Route, get, post
+from runyard.server.web import Call, Handler, Route, get, post
 
 MAX_PARTS = 10_000
 
@@ -112,15 +112,25 @@ class AbortUpload(Request):
     upload_id: str | None = None
 
 
-def stream(method: str, path: str, handler: object, permission: Permission, summary: str) -> Route:
-    """A route whose body, or answer, is a file."""
+def _route(
+    method: str,
+    path: str,
+    handler: Handler,
+    response: type | None,
+    permission: Permission,
+    summary: str,
+    request: type[Request] | None = None,
+) -> Route:
+    """A route without a JSON body: an upload's body is a file."""
     return Route(
         method=method,
         path=path,
-        handler=handler,  # type: ignore[arg-type]
+        handler=handler,
         permission=permission,
         summary=summary,
-        source="stream",
+        request=request,
+        source="stream" if method in ("PUT", "POST") else "none",
+        response=response,
         tag="artifacts",
     )
 
@@ -134,7 +144,7 @@ class ArtifactEndpoints:
     def routes(self) -> list[Route]:
         """The table of these endpoints, without the version's prefix."""
         read, write, delete = Permission.ARTIFACT_READ, Permission.ARTIFACT_WRITE, Permission.ARTIFACT_DELETE
-        of_run = "/mlflow/artifacts/list"
+        of_run, upload = "/mlflow/artifacts/list", "/mlflow/upload-artifact"
         of_model = "/mlflow/logged-models/{model_id}/artifacts"
         folders, files = f"{of_model}/directories", f"{of_model}/files"
         at, file = "/mlflow-artifacts/artifacts", "/mlflow-artifacts/artifacts/{path:path}"
@@ -143,17 +153,17 @@ class ArtifactEndpoints:
         begin, end, drop = (f"{mpu}/{verb}/{{path:path}}" for verb in ("create", "complete", "abort"))
         return [
             get(of_run, self.list_of_run, ListArtifacts, FoundFiles, read, "List a run's artifacts"),
-            stream("POST", "/mlflow/upload-artifact", self.upload_to_run, write, "Upload a file of a run"),
+            _route("POST", upload, self.upload_to_run, Empty, write, "Upload a file of a run", RunFile),
             get(folders, self.list_of_model, ListModelArtifacts, FoundFiles, read, "List a model's files"),
-            get(files, self.download_of_model, GetModelArtifact, None, read, "Download a file of a model"),
+            get(files, self.download_of_model, GetModelArtifact, bytes, read, "Download a file of a model"),
             get(at, self.list_at, ListAt, FoundFiles, read, "List a folder of artifacts"),
-            stream("GET", file, self.download_at, read, "Download a file"),
-            stream("PUT", file, self.upload_at, write, "Upload a file"),
-            stream("DELETE", file, self.delete_at, delete, "Delete a file or folder"),
+            _route("GET", file, self.download_at, bytes, read, "Download a file"),
+            _route("PUT", file, self.upload_at, Empty, write, "Upload a file"),
+            _route("DELETE", file, self.delete_at, Empty, delete, "Delete a file or folder"),
             post(begin, self.create_upload, CreateUpload, CreatedUpload, write, "Begin an upload"),
             post(end, self.complete_upload, CompleteUpload, Empty, write, "End an upload"),
             post(drop, self.abort_upload, AbortUpload, Empty, write, "Drop an upload"),
-            stream("PUT", part, self.upload_part, write, "Upload a part"),
+            _route("PUT", part, self.upload_part, None, write, "Upload a part"),
         ]
 
     def plain_routes(self) -> list[Route]:
@@ -167,6 +177,7 @@ class ArtifactEndpoints:
                 summary="Download a file of a run",
                 request=RunFile,
                 source="query",
+                response=bytes,
                 tag="artifacts",
             )
         ]

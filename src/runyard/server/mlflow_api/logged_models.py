@@ -61,7 +61,7 @@ class SetTags(Request):
     tags: list[KeyValue] | None = None
 
 
-class SentDataset(Request):
+class SearchedDataset(Request):
     """A dataset in logged-models/search"""
 
     dataset_name: str | None = None
@@ -82,7 +82,7 @@ class SearchModels(Request):
 
     experiment_ids: list[str] | None = None
     filter: str | None = None
-    datasets: list[SentDataset] | None = None
+    datasets: list[SearchedDataset] | None = None
     max_results: Int64 | None = None
     order_by: list[SentOrder] | None = None
     page_token: str | None = None

@@ -63,7 +63,7 @@ def _operation(route: Route, name: str, schemas: _Schemas) -> dict[str, Any]:
     if route.tag:
         operation["tags"] = [route.tag]
     parameters = _path_parameters(route.path)
-    if route.request is not None and route.source == "query":
+    if route.request is not None and route.source != "body":
         parameters += _query_parameters(schemas.fields_of(route.request))
     if parameters:
         operation["parameters"] = parameters
@@ -73,6 +73,7 @@ def _operation(route: Route, name: str, schemas: _Schemas) -> dict[str, Any]:
         operation["requestBody"] = {"content": {"application/octet-stream": {}}}
     operation["responses"] = {
         "200": {"description": "Done.", **_content(route.response, schemas)},
+        **(_OF_FILES if route.response is bytes else {}),
         "4XX": {"$ref": "#/components/responses/Refused"},
         "5XX": {"$ref": "#/components/responses/Failed"},
     }
@@ -86,7 +87,7 @@ def _content(response: Any, schemas: _Schemas) -> dict[str, Any]:
     if response is str:
         return {"content": {"text/plain": {"schema": {"type": "string"}}}}
     if response is bytes:
-        return {"content": {"application/octet-stream": {}}}
+        return _FILE
     return {"content": {"application/json": {"schema": schemas.of(response)}}}
 
 
@@ -127,7 +128,7 @@ class _Schemas:
         queries: list[Any] = []
         for route in routes:
             if route.request is not None:
-                (queries if route.source == "query" else types).append(route.request)
+                (types if route.source == "body" else queries).append(route.request)
             if route.response not in (None, str, bytes):
                 types.append(route.response)
         # A GET and a POST may share a struct; as a query it is told field by field.
@@ -163,6 +164,13 @@ def _error(description: str, least: int, most: int) -> dict[str, Any]:
         "content": {"application/json": {"schema": schema}},
     }
 
+
+# A file's type is guessed from its name.
+_FILE: dict[str, Any] = {"content": {"*/*": {}}}
+_OF_FILES = {
+    "206": {"description": "The part that the header Range asked for.", **_FILE},
+    "304": {"description": "The file is the one that the header If-None-Match names."},
+}
 
 _ERRORS = {
     "Refused": _error("The request is refused", 400, 499),

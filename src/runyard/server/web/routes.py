@@ -70,7 +70,8 @@ class Route:
         permission: what the caller needs; there is no default, so none can be forgotten.
         summary: one line for the OpenAPI document.
         request: the request's struct; None when the route takes none.
-        source: where the struct comes from; `stream` leaves the body to the handler.
+        source: where the struct comes from; `stream` leaves the body to the handler, and the struct only
+            tells which parameters the query may have.
         response: the answer's type, for the OpenAPI document.
         tag: the group in the OpenAPI document.
     """
