@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import unquote
 
 from runyard.server.kernel.errors import InvalidArgument
@@ -55,28 +56,35 @@ _NO_LOCATIONS = ("mlflow-artifacts", "runs")
 
 def check_key(key: str, field: str) -> None:
     """A key of a metric, parameter or tag: 1 to 250 letters, digits, and `_-. :/`, no odd path."""
+    fault = _fault_of_key(key)
+    if fault is not None:
+        raise InvalidArgument(fault.replace(_FIELD, field), field=field)
+
+
+# Stands for the field's name in the texts of `_fault_of_key`, which don't depend on it; keys can't hold it.
+_FIELD = "\0"
+
+
+@lru_cache(maxsize=16_384)
+def _fault_of_key(key: str) -> str | None:
+    """What is wrong with a key, or None. Clients send the same few keys again and again."""
     if not key:
-        raise InvalidArgument(
-            f"Missing value for required parameter '{field}': a key needs a name.", field=field
-        )
+        return f"Missing value for required parameter '{_FIELD}': a key needs a name."
     if len(key) > MAX_KEY:
-        raise InvalidArgument(
-            f"'{field}' exceeds the maximum length of {MAX_KEY} characters (it has {len(key)}).", field=field
-        )
+        return f"'{_FIELD}' exceeds the maximum length of {MAX_KEY} characters (it has {len(key)})."
     if _KEY.fullmatch(key) is None:
-        raise InvalidArgument(
-            f"Invalid value \"{cut(key)}\" for parameter '{field}' supplied: Names may only contain "
-            "alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).",
-            field=field,
+        return (
+            f"Invalid value \"{cut(key)}\" for parameter '{_FIELD}' supplied: Names may only contain "
+            "alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/)."
         )
     if "/" in key or key.startswith("."):
         plain = posixpath.normpath(key)
         if plain != key or plain == "." or plain.startswith(("..", "/")):
-            raise InvalidArgument(
-                f"Invalid value \"{cut(key)}\" for parameter '{field}' supplied: a name that reads as a path "
-                f"must be a plain one; resolved it would be '{cut(plain)}'.",
-                field=field,
+            return (
+                f"Invalid value \"{cut(key)}\" for parameter '{_FIELD}' supplied: a name that reads as a path "
+                f"must be a plain one; resolved it would be '{cut(plain)}'."
             )
+    return None
 
 
 def check_param_value(value: str, field: str) -> None:
