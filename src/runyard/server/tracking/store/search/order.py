@@ -58,7 +58,7 @@ class Term:
     @property
     def ranks(self) -> tuple[int, ...]:
         """The ranks that occur; () when every run has a value, which then has no rank beside it."""
-        if self.entity is Entity.METRIC:
+        if self.entity is Entity.METRIC and self.function is not MetricFunction.COUNT:
             return (VALUE, NAN, MISSING)
         return () if self.name and self.name != "end_time" else (VALUE, MISSING)
 
