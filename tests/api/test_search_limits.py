@@ -86,7 +86,7 @@ def test_tokens_of_other_searches_are_refused(farm: Farm) -> None:
         "of experiments": other,
         "too short": tampered(token, lambda c: c[:-1]),
         "too long": tampered(token, lambda c: [*c, 1]),
-        "no order": tampered(token, lambda c: c[:1]),
+        "no position": tampered(token, lambda c: c[:1]),
         "a text for a number": tampered(token, lambda c: [*c[:-1], "x"]),
         "beyond 64 bits": tampered(token, lambda c: [*c[:-1], 2**63]),
         "a number for none": tampered(token, lambda c: [*c[:2], 1, *c[3:]]),

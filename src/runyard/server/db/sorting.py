@@ -6,6 +6,7 @@ last in either direction, as MLflow does: 0 a value, 1 NaN, 2 missing.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, literal, or_
 
 from runyard.server.kernel.errors import InvalidArgument
+from runyard.server.kernel.search import OrderTerm, field_text
+
+_INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,34 @@ def pack(position: Sequence[Any]) -> list[Any]:
     return [{"f": value.hex()} if isinstance(value, float) else value for value in position]
 
 
+def token_kind(noun: str, order: Sequence[OrderTerm]) -> str:
+    """What is paged, for `kernel.paging`: things, in an order that other orders are hardly taken for."""
+    text = ",".join([f"{field_text(term.field)} {term.ascending}" for term in order])
+    return f"{noun} {zlib.crc32(text.encode()):x}"
+
+
+def is_value(value: Any, kind: type) -> bool:
+    """Whether a value from outside is of a type (`int`, `float`, `str`) as both databases hold it."""
+    if type(value) is not kind:
+        return False
+    if isinstance(value, str):
+        return "\0" not in value
+    return value in _INT64 if isinstance(value, int) else value == value  # noqa: PLR0124 - NaN isn't
+
+
+def checked(keys: Sequence[SortKey], position: Sequence[Any]) -> list[Any]:
+    """A position from outside, in an order without ranks.
+
+    Raises:
+        InvalidArgument: it can't be one of these keys.
+    """
+    if len(position) != len(keys) or not all(
+        is_value(value, key.expression.type.python_type) for value, key in zip(position, keys, strict=True)
+    ):
+        raise invalid_position()
+    return list(position)
+
+
 def unpack(packed: Sequence[Any], length: int) -> list[Any]:
     """The position that `pack` was given.
 
@@ -66,13 +98,14 @@ def unpack(packed: Sequence[Any], length: int) -> list[Any]:
     try:
         values = [float.fromhex(v["f"]) if isinstance(v, dict) else v for v in packed]
     except (KeyError, TypeError, ValueError) as error:
-        raise _invalid() from error
+        raise invalid_position() from error
     if len(values) != length or not all(v is None or isinstance(v, int | float | str) for v in values):
-        raise _invalid()
+        raise invalid_position()
     return values
 
 
-def _invalid() -> InvalidArgument:
+def invalid_position() -> InvalidArgument:
+    """The error for a token that holds no position of the search."""
     return InvalidArgument(
         "Invalid page_token: it belongs to a search with another order. Start again without it.",
         field="page_token",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from runyard.server.auth import Principal
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.db.search_sql import Compiler
-from runyard.server.db.sorting import SortKey, pack, unpack
+from runyard.server.db.sorting import SortKey, checked, pack, token_kind, unpack
 from runyard.server.kernel import clock
 from runyard.server.kernel.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
 from runyard.server.kernel.paging import decode_token, encode_token
@@ -105,19 +105,22 @@ class Experiments:
         limit: int,
         token: str | None,
     ) -> Page[Experiment]:
-        """A page of experiments; without an order the newest come first."""
+        """A page of experiments; without an order the newest come first, of equally old ones the first."""
         del principal
         tree = parse_filter(filter_text, EXPERIMENTS, field="filter")
         order = parse_order_by(order_by, EXPERIMENTS)
         keys = _sort_keys(order)
-        position = None if token is None else unpack(decode_token("experiments", token), len(keys))
+        kind = token_kind("experiments", order)
+        position = None
+        if token is not None:
+            position = checked(keys, unpack(decode_token(kind, token), len(keys)))
 
         def read(connection: Connection) -> Page[Experiment]:
             compiler = Compiler(EXPERIMENT_TARGET, connection.dialect.name, _Names())
             where = [] if tree is None else [compiler.compile(tree)]
             found = store.search(connection, WORKSPACE, view.lifecycles, where, keys, position, limit + 1)
             more = len(found) > limit
-            next_token = encode_token("experiments", pack(found[limit - 1][0])) if more else None
+            next_token = encode_token(kind, pack(found[limit - 1][0])) if more else None
             return Page([experiment for _, experiment in found[:limit]], next_token)
 
         return await self._database.read(read)
@@ -259,7 +262,9 @@ class _Names(dict[str, str]):
 
 
 def _sort_keys(order: Sequence[OrderTerm]) -> list[SortKey]:
-    terms = [SortKey(EXPERIMENT_TARGET.attributes[t.field.key].column, t.ascending) for t in order]
+    columns = EXPERIMENT_TARGET.attributes
+    terms = [SortKey(columns[term.field.key].column, term.ascending) for term in order]
     if not terms:
-        terms = [SortKey(EXPERIMENT_TARGET.attributes["creation_time"].column, ascending=False)]
-    return [*terms, SortKey(EXPERIMENT_TARGET.attributes["experiment_id"].column, ascending=False)]
+        terms = [SortKey(columns["creation_time"].column, ascending=False)]
+    # Ties as MLflow orders them.
+    return [*terms, SortKey(columns["experiment_id"].column, ascending=not order)]

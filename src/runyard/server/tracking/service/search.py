@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from runyard.server.auth import Principal
 from runyard.server.db import Connection, Database, OutOfTime, Row
 from runyard.server.db.database import READER_THREADS
-from runyard.server.db.sorting import pack, unpack
+from runyard.server.db.sorting import pack, token_kind, unpack
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.kernel.paging import decode_token, encode_token
-from runyard.server.kernel.search import OrderTerm, field_text, parse_filter, parse_order_by
+from runyard.server.kernel.search import parse_filter, parse_order_by
 from runyard.server.tracking.store import runs
 from runyard.server.tracking.store.columns import RUNS
 from runyard.server.tracking.store.keys import Keys
@@ -97,12 +96,16 @@ class RunSearch:
             )
         order = parse_order_by(order_by, RUNS)
         query = RunQuery(tuple(experiment_ids), parse_filter(filter_text, RUNS), order, view)
-        position = None if token is None else _position(token, query)
+        kind = token_kind("runs", order)
+        position = None
+        if token is not None:
+            packed = decode_token(kind, token)
+            position = query.form.checked(unpack(packed, len(packed)))
 
         def read(connection: Connection) -> Page[T]:
             rows = self._find(connection, query, position, limit + 1)
             found = load(connection, [row[-1] for row in rows[:limit]])
-            return Page(found, _token(rows[limit - 1], query) if len(rows) > limit else None)
+            return Page(found, encode_token(kind, pack(rows[limit - 1])) if len(rows) > limit else None)
 
         async with self._turns:
             return await self._database.read(read)
@@ -119,21 +122,3 @@ class RunSearch:
                 "or add one that few runs meet, such as a param's value or a range of start_time.",
                 field="filter",
             ) from error
-
-
-def _token(row: Row, query: RunQuery) -> str:
-    return encode_token("runs", [_fingerprint(query.order), *pack(row)])
-
-
-def _position(token: str, query: RunQuery) -> list[object]:
-    fingerprint, *packed = decode_token("runs", token) or [None]
-    position = unpack(packed, len(packed))
-    if fingerprint != _fingerprint(query.order):
-        position = []  # which fits no order
-    return query.form.checked(position)
-
-
-def _fingerprint(order: Sequence[OrderTerm]) -> int:
-    """A number that other orders hardly have."""
-    text = ",".join([f"{field_text(term.field)} {term.ascending}" for term in order])
-    return zlib.crc32(text.encode())

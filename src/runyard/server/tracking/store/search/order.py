@@ -26,8 +26,7 @@ from sqlalchemy import literal_column as constant
 from sqlalchemy.sql.util import ClauseAdapter
 from sqlalchemy.types import TypeEngine
 
-from runyard.server.db.sorting import SortKey
-from runyard.server.kernel.errors import InvalidArgument
+from runyard.server.db.sorting import SortKey, invalid_position, is_value
 from runyard.server.kernel.search import Entity, MetricFunction, OrderTerm
 from runyard.server.tracking import tables as t
 from runyard.server.tracking.store.columns import RUN_TARGET
@@ -36,7 +35,6 @@ VALUE, NAN, MISSING = 0, 1, 2
 """The ranks: runs with a value come first, in either direction."""
 
 _TYPES: dict[type, TypeEngine[Any]] = {str: Text(), float: Double(), int: BigInteger()}
-_INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +142,7 @@ class Order:
             InvalidArgument: it isn't one of this order.
         """
         if not self._fits(position):
-            raise InvalidArgument(
-                "Invalid page_token: it belongs to a search with another order. Start again without it.",
-                field="page_token",
-            )
+            raise invalid_position()
         return list(position)
 
     def _fits(self, position: Sequence[Any]) -> bool:
@@ -161,9 +156,9 @@ class Order:
                     if not rest or rest.pop(0) is not None:
                         return False
                     continue
-            if not rest or not _is_value(rest.pop(0), term.kind):
+            if not rest or not is_value(rest.pop(0), term.kind):
                 return False
-        return len(rest) == 2 and all(_is_value(value, int) for value in rest)
+        return len(rest) == 2 and all(is_value(value, int) for value in rest)
 
     def _directions(self) -> list[bool]:
         found: list[bool] = []
@@ -192,14 +187,6 @@ def _term_of(term: OrderTerm) -> Term:
         return Term(field.entity, field.key, None, term.ascending)
     function = None if field.function is MetricFunction.LAST else field.function
     return Term(field.entity, "", function, term.ascending)
-
-
-def _is_value(value: Any, kind: type) -> bool:
-    if type(value) is not kind:
-        return False
-    if isinstance(value, str):
-        return "\0" not in value
-    return value in _INT64 if isinstance(value, int) else value == value  # noqa: PLR0124 - NaN isn't
 
 
 def _on(table: FromClause, expression: ColumnElement[Any]) -> ColumnElement[Any]:
