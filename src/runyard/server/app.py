@@ -6,8 +6,9 @@ Nothing else constructs anything. To see the whole server, read `build`.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from starlette.types import Scope
@@ -28,6 +29,7 @@ from runyard.server.mlflow_api.metrics import MetricEndpoints
 from runyard.server.mlflow_api.routes import MlflowApi
 from runyard.server.mlflow_api.runs import RunEndpoints
 from runyard.server.mlflow_api.server_info import ServerInfoEndpoints
+from runyard.server.mlflow_api.workspaces import refuse_other_workspaces
 from runyard.server.operations import Limits, OperationEndpoints
 from runyard.server.settings import Settings
 from runyard.server.tracking.routes import TrackingRoutes
@@ -48,6 +50,8 @@ from runyard.server.tracking.service import (
 from runyard.server.web import Application, Route
 from runyard.server.web.guards import LoopbackGuard
 from runyard.server.web.traffic import Gauge, GroupTraffic, Traffic
+
+log = logging.getLogger("runyard.app")
 
 
 def build(settings: Settings) -> Application:
@@ -106,7 +110,7 @@ def build(settings: Settings) -> Application:
         authorize=_authorize,
         traffic=traffic,
         max_body=settings.max_body_bytes,
-        guards=[LoopbackGuard()],
+        guards=[LoopbackGuard(), refuse_other_workspaces],
         fallback=mlflow_api.refuse,
         lifespan=lambda: _opened(database, experiments, compactor, blobs),
     )
@@ -125,8 +129,10 @@ async def _opened(
         async with blobs, _repeated(partial(_purge_uploads, blobs)):
             yield
     finally:
-        compactor.stop()
-        database.close()
+        try:
+            compactor.stop()
+        finally:
+            database.close()
 
 
 @asynccontextmanager
@@ -135,7 +141,10 @@ async def _repeated(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
 
     async def repeat() -> None:
         while True:
-            await work()
+            try:
+                await work()
+            except Exception:
+                log.exception("housekeeping failed")
             await asyncio.sleep(3600)
 
     task = asyncio.create_task(repeat())
@@ -143,6 +152,8 @@ async def _repeated(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def _purge_uploads(blobs: BlobStore) -> None:

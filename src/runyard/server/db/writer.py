@@ -53,7 +53,7 @@ class _Pending(Generic[T]):
     outcome: Any = None
 
 
-class _RunAlone(Exception):  # noqa: N818 - a signal, not an error
+class _RunAlone(Exception):
     """A mutation failed after it had written: the group must be undone."""
 
 
@@ -84,6 +84,7 @@ class Writer:
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
+        self._refuse_late()
         if self._driver is not None:
             self._driver.close()
 
@@ -96,6 +97,16 @@ class Writer:
     def working(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
+
+    def _refuse_late(self) -> None:
+        """Answer what slipped into the queue behind the end."""
+        late: list[_Pending[Any]] = []
+        while not self._queue.empty():
+            pending = self._queue.get()
+            if pending is not None:
+                pending.outcome = Unavailable("The server is shutting down; try again in a moment.")
+                late.append(pending)
+        _answer(late)
 
     async def run(self, mutation: Callable[[Transaction], T]) -> T:
         """Run a function of a transaction in the next group; returns after its commit."""
@@ -186,6 +197,9 @@ class Writer:
                     continue
                 if fault in (Fault.INTEGRITY, Fault.OTHER) and len(group) > 1:
                     raise _RunAlone from error
+                if fault is Fault.INTEGRITY and attempt == 1:
+                    # Another process committed the same meanwhile: now the mutation sees it, and says so.
+                    continue
                 raise _told(fault, error) from error
             except (RunyardError, _RunAlone):
                 self._rollback()

@@ -81,8 +81,8 @@ def _fault_of_key(key: str) -> str | None:
         plain = posixpath.normpath(key)
         if plain != key or plain == "." or plain.startswith(("..", "/")):
             return (
-                f"Invalid value \"{cut(key)}\" for parameter '{_FIELD}' supplied: a name that reads as a path "
-                f"must be a plain one; resolved it would be '{cut(plain)}'."
+                f"Invalid value \"{cut(key)}\" for parameter '{_FIELD}' supplied: a name that reads as a "
+                f"path must be a plain one; resolved it would be '{cut(plain)}'."
             )
     return None
 
@@ -179,17 +179,15 @@ def location_below(root: str, path: str) -> str:
 
 
 def check_upload_path(path: str) -> None:
-    """The path of a file that goes up: no '#', not even percent-encoded.
+    """The path of a file that goes up: no '#'.
 
-    MLflow's clients since 2.0 refuse a whole listing when one name in it holds that character.
+    MLflow's clients since 2.0 refuse a whole listing when one name in it holds that character. They do so
+    for `%23` as well, but MLflow 2 itself makes such names: `loss%step%23%timestamp%...` for a picture.
     """
-    plain = path
-    while (decoded := unquote(plain)) != plain:
-        plain = decoded
-    if "#" in plain:
+    if "#" in path:
         raise InvalidArgument(
-            f"The artifact path '{cut(path)}' is not allowed: MLflow's clients can't list a folder that holds "
-            "a name with '#'; rename the file.",
+            f"The artifact path '{cut(path)}' is not allowed: MLflow's clients can't list a folder that "
+            "holds a name with '#'; rename the file.",
             field="path",
         )
 

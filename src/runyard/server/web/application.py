@@ -37,7 +37,7 @@ _SLASHES = re.compile("/{2,}")
 _encode = msgspec.json.Encoder().encode
 
 
-class ResponseCutOff(Exception):  # noqa: N818 - tells the HTTP server to close the connection; it was logged
+class ResponseCutOff(Exception):
     """A response failed after its status line had left."""
 
 

@@ -15,7 +15,6 @@ from runyard.server.tracking.service.runs import missing_run
 from runyard.server.tracking.store import runs
 from runyard.server.tracking.store.keys import Keys
 
-
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 

@@ -99,9 +99,10 @@ class _Logging:
         """Each item's outcome: None, or why nothing of it was written."""
         group = _Group(tx, self._keys, items)
         outcomes = [group.add(item) for item in items]
-        attributes.insert_params(tx, group.params)
-        attributes.set_tags(tx, group.tags)
-        for run_id, name in group.names.items():
+        # In the order of their keys, so that two processes on one database don't deadlock.
+        attributes.insert_params(tx, sorted(group.params, key=_series_of))
+        attributes.set_tags(tx, sorted(group.tags, key=_series_of))
+        for run_id, name in sorted(group.names.items()):
             runs.set_name(tx, run_id, name)
         if group.batches:
             engine.append(tx, group.batches)

@@ -77,6 +77,12 @@ def _dataset(name: str, on_text: Callable[[ColumnElement[Any]], Where]) -> Where
 
 _ZERO: ColumnElement[int] = literal_column("0")
 
+# Of the points that aren't NaN; NULL where there are none. PostgreSQL refuses a quotient that underflows.
+MEAN: ColumnElement[Any] = case(
+    (func.abs(_m.sum) < literal_column("1e-290"), _m.sum * _ZERO),
+    else_=_m.sum / func.nullif(_m.count - _m.nan_count, _ZERO),
+)
+
 
 def _nullable(value: ColumnElement[Any]) -> Number:
     return Number(value, nan=case((value.is_(None), literal_column("1")), else_=_ZERO))
@@ -108,7 +114,7 @@ RUN_TARGET = Target(
                 MetricFunction.LAST: Number(_m.last_value, _m.last_nan),
                 MetricFunction.COUNT: Number(_m.count),
                 # Over the points that aren't NaN.
-                MetricFunction.MEAN: _nullable(_m.sum / func.nullif(_m.count - _m.nan_count, _ZERO)),
+                MetricFunction.MEAN: _nullable(MEAN),
             },
         ),
         Entity.PARAM: Keyed(

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, select
 from runyard.server.db import Connection, Query, Transaction, in_list
 from runyard.server.tracking.tables import key as k
 
-MAX_CACHED = 500_000
+MAX_CACHED = 100_000
 
 _by_names = Query(select(k.c.name, k.c.id).where(in_list(k.c.name, "names")))
 _by_ids = Query(select(k.c.id, k.c.name).where(in_list(k.c.id, "ids")))

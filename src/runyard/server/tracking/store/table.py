@@ -9,10 +9,10 @@ from sqlalchemy import Table, bindparam, case, func, select
 
 from runyard.server.db import Connection, Query, in_list
 from runyard.server.tracking import tables as t
+from runyard.server.tracking.store.columns import MEAN
 from runyard.server.tracking.types import Summary
 
 _m = t.run_metric.c
-_numbers = _m.count - _m.nan_count
 
 
 def _with_nan(value: Any, nan: Any) -> Any:
@@ -25,7 +25,7 @@ _SUMMARIES: Mapping[Summary, Any] = {
     "first": _with_nan(_m.first_value, _m.first_nan),
     "min": _m.min_value,
     "max": _m.max_value,
-    "mean": _m.sum / case((_numbers > 0, _numbers)),
+    "mean": MEAN,
     "sum": _m.sum,
     "count": _m.count,
     "nan_count": _m.nan_count,
