@@ -18,7 +18,7 @@ API = "/api/2.0/mlflow/"
 START_SECONDS = 30.0
 
 
-class Answer(Exception):  # noqa: N818 - an answer, raised because it isn't a success
+class Answer(Exception):
     """An answer that isn't 200."""
 
     def __init__(self, status: int, body: bytes) -> None:
