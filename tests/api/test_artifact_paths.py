@@ -41,7 +41,7 @@ TRAVERSALS = [
     "%c0%ae%c0%ae/x",
 ]
 TOO_LONG = ["x" * 256, "/".join("d" * 200), "ü" * 128, "/".join(["d" * 200] * 30)]
-UNLISTABLE = ["%23", "a%23b", "a/%23/b", "a%2523b"]
+UNLISTABLE = ["%23", "a%23b", "a/%23/b"]
 
 
 def test_no_spelling_leads_out_of_the_owners_folder(api: Api, tmp_path: Path) -> None:
@@ -108,7 +108,22 @@ def test_an_upload_names_a_file(api: Api) -> None:
 def test_a_name_stays_as_it_is_spelt(api: Api) -> None:
     # Given
     run = api.run()
-    names = ["a%20b", "100%", "a+b", "a?b", "a&b=c", "x:y", "é", "e\u0301", "CON", "a*", '"', "<b>", "\u202e"]
+    names = [
+        "loss%step%23%timestamp%1700000000000%9f.png",
+        "a%20b",
+        "100%",
+        "a+b",
+        "a?b",
+        "a&b=c",
+        "x:y",
+        "é",
+        "e\u0301",
+        "CON",
+        "a*",
+        '"',
+        "<b>",
+        "\u202e",
+    ]
     # When
     for name in names:
         put(api, f"{root(api, run)}/{quote(name)}", name.encode()).ok()

@@ -53,7 +53,7 @@ def test_what_nobody_has_is_not_there(api: Api) -> None:
         "/nowhere",
         "/api",
         "/api/2.0/mlflow/runs/nope",
-        "/api/2.0/mlflow/experiments/list",
+        "/api/2.0/mlflow/experiments/lists",
         "/api/2.0/mlflow/registered-modelsx",
         "/api/1.0/mlflow/runs/get",
         "/api/2.0/preview/mlflow/runs/get",
