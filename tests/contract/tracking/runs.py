@@ -23,7 +23,7 @@ TEXTS = (
     "\\", "a\\b", "'", "''", '"', "`", "[a]", "*", "?", "^", "-", "]", "10", "9", "1e1", "a\nb", "\x7f", "~",
     LONG, LONG + "a", LONG + "b", LONG + "A", LONG[:200], LONG[:199], LONG[:199] + "ä",
 )  # fmt: skip
-NUMBERS = (0.0, -0.0, 0.25, 0.5, 1.0, 1.5, -1.0, 2.0**53, 1e-300, math.inf, -math.inf, math.nan)
+NUMBERS = (0.0, -0.0, 0.25, 0.5, 1.0, 1.5, -1.0, 2.0**53, 1e-280, math.inf, -math.inf, math.nan)
 TIMES = (0, 1, 2, 2**53, 2**53 + 1, -5, 2**63 - 1, -(2**63))
 METRICS, PARAMS, TAGS = ("m", "n", "k 1"), ("p", "q", "m"), ("t", "u")
 

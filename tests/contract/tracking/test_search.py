@@ -95,7 +95,8 @@ def test_pages_are_what_the_search_means(
     with forced(way):
         found = _all_pages(database, RunFinder(database.dialect.name, keys), query, size)
     # Then
-    wanted = [run for run in runs if run.lifecycle in view.lifecycles and (tree is None or holds(tree, run))]
+    there = [run for run in runs if run.experiment in experiments and run.lifecycle in view.lifecycles]
+    wanted = [run for run in there if tree is None or holds(tree, run)]
     assert found == [run.id for run in in_order(wanted, order)], text
 
 
