@@ -120,3 +120,21 @@ def test_the_misspelt_address_answers_too(api: Api) -> None:
 def test_slashes_too_many_are_overlooked(api: Api) -> None:
     for path in ("/api/2.0/mlflow/experiments/get/", "/api//2.0/mlflow//experiments/get"):
         assert api.get(path, {"experiment_id": "0"}).ok()["experiment"]["name"] == "Default"
+
+
+def test_a_get_may_send_its_values_as_a_body(api: Api) -> None:
+    # Given
+    run = api.run()
+    # Then
+    for path, sent in (
+        ("experiments/get", {"experiment_id": "0"}),
+        ("runs/get", {"run_id": run}),
+        ("metrics/get-history", {"run_id": run, "metric_key": "m"}),
+        ("metrics/get-history-bulk", {"run_id": [run], "metric_key": "m"}),
+        ("artifacts/list", {"run_id": run}),
+    ):
+        assert answer(api.request("GET", path, sent)) == answer(api.get(path, sent))
+        assert api.request("GET", path, sent).status == 200
+    # Then: a query goes before a body
+    both = api.request("GET", "experiments/get", {"experiment_id": "99"}, query={"experiment_id": "0"})
+    assert both.ok()["experiment"]["name"] == "Default"
