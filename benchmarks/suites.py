@@ -6,8 +6,9 @@ A suite is a module `growth_<what>.py` of this package with a `SUITE`; it is lis
 from __future__ import annotations
 
 from benchmarks.growth_metrics import SUITE as METRICS
+from benchmarks.growth_runs import SUITE as RUNS
 from benchmarks.measures import Measure, Progress, Suite
 
 __all__ = ["SUITES", "Measure", "Progress", "Suite"]
 
-SUITES: tuple[Suite, ...] = (METRICS,)
+SUITES: tuple[Suite, ...] = (RUNS, METRICS)
