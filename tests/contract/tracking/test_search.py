@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runyard.server.db import Database
+from runyard.server.db import Connection, Database, Row
 from runyard.server.db.sorting import pack, unpack
 from runyard.server.kernel.search import Node, OrderTerm, canonical, parse_filter
 from runyard.server.tracking.store.columns import RUNS as SCHEMA
@@ -104,8 +104,15 @@ def _all_pages(database: Database, finder: RunFinder, query: RunQuery, size: int
     found: list[int] = []
     position = None
     while True:
-        rows = database.read_here(lambda c, at=position: finder.find(c, query, at, size))  # type: ignore[misc]
+        rows = database.read_here(lambda c, at=position: _find(c, finder, query, at, size))  # type: ignore[misc]
         found += [row[-1] for row in rows]
         if len(rows) < size:
             return found
         position = query.form.checked(unpack(pack(rows[-1]), len(rows[-1])))
+
+
+def _find(
+    connection: Connection, finder: RunFinder, query: RunQuery, position: list[Any] | None, size: int
+) -> list[Row]:
+    with connection.searching(seconds=60):
+        return finder.find(connection, query, position, size)

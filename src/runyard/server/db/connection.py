@@ -15,7 +15,7 @@ Row = tuple[Any, ...]
 
 
 class OutOfTime(Exception):
-    """See `Connection.limited`."""
+    """See `Connection.searching`."""
 
 
 class Connection:
@@ -39,7 +39,11 @@ class Connection:
         return cursor.fetchall()  # type: ignore[no-any-return]
 
     def rows_within(self, query: Any, milliseconds: int, **params: Any) -> list[Row] | None:
-        """All rows of the answer, or None when it takes longer than this on an idle machine, about."""
+        """All rows of the answer, or None when it takes longer than this on an idle machine, about.
+
+        Only while `searching`.
+        """
+        assert self._deadline is not None  # noqa: S101 - says the line above
         self.dialect.begin_attempt(self.driver, milliseconds)
         try:
             return self.rows(query, **params)
@@ -48,18 +52,17 @@ class Connection:
                 return None
             raise
         finally:
-            left = None if self._deadline is None else max(0.001, self._deadline - clock.monotonic())
-            self.dialect.end_attempt(self.driver, left)
+            self.dialect.end_attempt(self.driver, max(0.001, self._deadline - clock.monotonic()))
 
     @contextmanager
-    def limited(self, seconds: float) -> Iterator[None]:
-        """Whatever is read here may take this long in all.
+    def searching(self, seconds: float) -> Iterator[None]:
+        """What is read here goes along indexes and may take this long in all.
 
         Raises:
             OutOfTime: it took longer and was stopped.
         """
         self._deadline = clock.monotonic() + seconds
-        self.dialect.stop_after(self.driver, seconds)
+        self.dialect.begin_search(self.driver, seconds)
         try:
             yield
         except self.dialect.error as error:
@@ -68,13 +71,13 @@ class Connection:
             raise
         finally:
             self._deadline = None
-            self.dialect.stop_after(self.driver, None)
+            self.dialect.end_search(self.driver)
 
     def check_time(self) -> None:
         """Between the statements of a long read.
 
         Raises:
-            OutOfTime: the time of `limited` is over.
+            OutOfTime: the time of `searching` is over.
         """
         if self._deadline is not None and clock.monotonic() > self._deadline:
             raise OutOfTime

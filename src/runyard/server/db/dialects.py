@@ -92,16 +92,20 @@ class Dialect(ABC):
         """What an error of the driver means."""
 
     @abstractmethod
-    def stop_after(self, connection: Any, seconds: float | None) -> None:
-        """Stop what the connection's transaction does this much later (`Fault.STOPPED`); None: don't."""
+    def begin_search(self, connection: Any, seconds: float) -> None:
+        """Prepare a transaction for reading along indexes, and stop it (`Fault.STOPPED`) this much later."""
+
+    @abstractmethod
+    def end_search(self, connection: Any) -> None:
+        """End what `begin_search` began, whatever became of it."""
 
     @abstractmethod
     def begin_attempt(self, connection: Any, milliseconds: int) -> None:
-        """Let the next statement take about this long, inside of a transaction that reads."""
+        """Stop the next statement of a search (`Fault.STOPPED`) when it takes about this long."""
 
     @abstractmethod
-    def end_attempt(self, connection: Any, seconds: float | None) -> None:
-        """End an attempt, whatever became of it; `seconds` as in `stop_after`."""
+    def end_attempt(self, connection: Any, seconds: float) -> None:
+        """End an attempt, whatever became of it; `seconds` are left for the search."""
 
     def stored_bytes(self) -> int | None:
         """The size of the database's files; None where they aren't this machine's."""
@@ -189,19 +193,19 @@ class SQLiteDialect(Dialect):
     def execute_many(self, connection: sqlite3.Connection, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         connection.executemany(sql, rows)
 
-    def stop_after(self, connection: sqlite3.Connection, seconds: float | None) -> None:
-        if seconds is None:
-            connection.set_progress_handler(None, 0)
-            return
+    def begin_search(self, connection: sqlite3.Connection, seconds: float) -> None:
         deadline = clock.monotonic() + seconds
         connection.set_progress_handler(lambda: clock.monotonic() > deadline, _BETWEEN_LOOKS)
+
+    def end_search(self, connection: sqlite3.Connection) -> None:
+        connection.set_progress_handler(None, 0)
 
     def begin_attempt(self, connection: sqlite3.Connection, milliseconds: int) -> None:
         # Counted, not timed: a busy machine doesn't change what a search does.
         connection.set_progress_handler(lambda: True, milliseconds * _A_MILLISECOND)
 
-    def end_attempt(self, connection: sqlite3.Connection, seconds: float | None) -> None:
-        self.stop_after(connection, seconds)
+    def end_attempt(self, connection: sqlite3.Connection, seconds: float) -> None:
+        self.begin_search(connection, seconds)
 
     def in_transaction(self, connection: sqlite3.Connection) -> bool:
         return connection.in_transaction

@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.selectable import Join
-from sqlalchemy.types import Boolean, NullType, Text
+from sqlalchemy.types import Boolean, Integer, NullType, Text
 
 from runyard.server.db.compiled import Compiled
 
@@ -86,7 +86,9 @@ def _in_list_sqlite(element: in_list, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(in_list, "postgresql")
 def _in_list_postgresql(element: in_list, compiler: SQLCompiler, **kw: Any) -> str:
     column, values = compiler.process(element.column, **kw), compiler.process(element.values, **kw)
-    return f"{column} = ANY({values})"
+    # Of the column's own type, or PostgreSQL would compare with one value after the other.
+    kind = "bigint" if isinstance(element.column.type, Integer) else "text"
+    return f"{column} = ANY({values}::{kind}[])"
 
 
 INDEXED_CHARACTERS = 200

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Double,
     FromClause,
     Integer,
+    Select,
     Text,
     and_,
     bindparam,
@@ -31,6 +32,7 @@ from sqlalchemy import (
     literal_column,
     not_,
     or_,
+    select,
     true,
 )
 from sqlalchemy.types import NullType, TypeEngine
@@ -190,9 +192,7 @@ class Conditions:
 
     def on_rows(self, leaf: Leaf) -> Where:
         """The condition on the rows of a keyed table that a known key's leaf means."""
-        keyed = self._target.keyed[leaf.entity]
-        test = true() if leaf.test is Test.NULL else self._on_value(keyed, leaf)
-        return and_(self._has_key(keyed, leaf), test)
+        return self._on_rows(leaf, by_index=True)
 
     def near_rows(self, leaf: Leaf) -> Where:
         """A condition that `on_rows` implies, and that bounds a range of the table's index."""
@@ -241,19 +241,25 @@ class Conditions:
         if not leaf.known:
             return true() if leaf.missing else false()
         keyed = self._target.keyed[leaf.entity]
-        here = keyed.owner == self._target.owner
-        if leaf.test is Test.NULL:
-            found = exists().select_from(keyed.table).where(here, self._has_key(keyed, leaf))
-            return found if leaf.negated else not_(found)
-        return exists().select_from(keyed.table).where(here, self.on_rows(leaf))
+        rows: Select[Any] = select(literal_column("1")).select_from(keyed.table)
+        rows = rows.where(keyed.owner == self._target.owner, self._on_rows(leaf, by_index=False))
+        if self._dialect == "postgresql":
+            # Keeps it from being turned into a join that begins with these rows, which may be very many.
+            rows = rows.offset(literal_column("0"))
+        return not_(exists(rows)) if leaf.missing else exists(rows)
+
+    def _on_rows(self, leaf: Leaf, *, by_index: bool) -> Where:
+        keyed = self._target.keyed[leaf.entity]
+        test = true() if leaf.test is Test.NULL else self._on_value(keyed, leaf, by_index=by_index)
+        return and_(self._has_key(keyed, leaf), test)
 
     def _has_key(self, keyed: Keyed, leaf: Leaf) -> Where:
         kind = BigInteger() if isinstance(keyed.key.type, Integer) else Text()
         return keyed.key == self._constant(leaf.at, kind)
 
-    def _on_value(self, keyed: Keyed, leaf: Leaf) -> Where:
+    def _on_value(self, keyed: Keyed, leaf: Leaf, *, by_index: bool) -> Where:
         if not isinstance(keyed.value, Number):
-            return self._on_text(keyed.value, leaf, indexed=keyed.prefix > 0)
+            return self._on_text(keyed.value, leaf, indexed=by_index and keyed.prefix > 0)
         number = keyed.number(leaf.function)
         if leaf.test is Test.NAN:
             if number.nan is None:

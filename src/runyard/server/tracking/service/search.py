@@ -114,7 +114,7 @@ class RunSearch:
         self, connection: Connection, query: RunQuery, position: Sequence[object] | None, limit: int
     ) -> list[Row]:
         try:
-            with connection.limited(MAX_SECONDS):
+            with connection.searching(MAX_SECONDS):
                 return self._finder.find(connection, query, position, limit)
         except OutOfTime as error:
             raise InvalidArgument(

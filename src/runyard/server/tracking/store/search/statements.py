@@ -4,8 +4,8 @@ Their parameters: `experiment` or `experiments`, `lifecycle`, `limit`; `c0`, `c1
 filter; `k0`, ... the key of each term of the order; `p0`, ... a position; `after` a value of the first
 term; `ids` and `chosen` runs.
 
-SQLite has no statistics of its data: here each statement says which index it walks and how it joins.
-PostgreSQL decides for itself.
+SQLite has no statistics of its data: each statement says which index it walks and how it joins.
+PostgreSQL's say little of one key's values: it is told by settings (`Connection.searching`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    any_,
     bindparam,
     cast,
     func,
@@ -82,6 +83,7 @@ class Statements:
 
     def __init__(self, dialect: str) -> None:
         self._dialect = dialect
+        self.cuts_texts = dialect == "postgresql"
         self._conditions = Conditions(RUN_TARGET, dialect)
         self._cached: dict[Hashable, Query] = {}
 
@@ -96,7 +98,7 @@ class Statements:
         """
         return self._query(self._page, source, wanted, order, given)
 
-    def by_value(self, wanted: Filter, order: Order, *, start: Start) -> Query:
+    def by_value(self, wanted: Filter, order: Order, *, start: Start, exact: bool) -> Query:
         """The first runs of an experiment by the value of the order's first term, with all sort keys but
         its rank; which of those with the last value come is left open.
 
@@ -106,8 +108,10 @@ class Statements:
             wanted: what they must meet.
             order: the order, of one term at least.
             start: where to begin; `after` is the value.
+            exact: False to order texts by what the index holds of them, where it `cuts_texts`; this is
+                right when none in the answer is longer.
         """
-        return self._query(self._by_value, wanted, order, start)
+        return self._query(self._by_value, wanted, order, start, exact)
 
     def count(self, leaf: Leaf) -> Query:
         """How many entries of an index a condition has to look at, counted up to `limit`."""
@@ -177,9 +181,13 @@ class Statements:
             return [here]
         if source == "ids":
             return [in_list(_r.id, "ids"), here]
-        return [_r.id.in_(union_all(*(self._runs_with(leaf) for leaf in source))), here]
+        found = union_all(*(self._runs_with(leaf) for leaf in source))
+        if self._dialect == "sqlite":
+            return [_r.id.in_(found), here]
+        # An array is read first, whatever the planner thinks of its length.
+        return [_r.id == any_(func.array(found.scalar_subquery())), here]
 
-    def _by_value(self, wanted: Filter, order: Order, start: str) -> Select[Any]:
+    def _by_value(self, wanted: Filter, order: Order, start: Start, exact: bool) -> Select[Any]:
         term, tail = order.terms[0], order.tail
         table = t.run if term.name else RUN_TARGET.keyed[term.entity].table.alias("d")
         value = term.value(table)
@@ -194,8 +202,7 @@ class Statements:
         if start != "all":
             first = first.where(*_beyond(term, value, held, inclusive=start == "at"))
         first = first.with_hint(table, f"INDEXED BY {_index_of(term)}", "sqlite")
-        # PostgreSQL's index gives the beginnings in order, and the rest is sorted little by little.
-        ordered = [value] if held is None or self._dialect == "sqlite" else [held, value]
+        ordered = [value] if held is None or not self.cuts_texts else [held, value] if exact else [held]
         directed = [one.asc() if term.ascending else one.desc() for one in ordered]
         found = first.order_by(*directed).limit(_given("limit")).subquery("found")
         joined, keys = _with_order(nested(found, t.run, _r.id == found.c.run_id), tail, shift=1)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from runyard.server.db import Query, Row
+from runyard.server.db import INDEXED_CHARACTERS, Query, Row
 from runyard.server.db.search_forms import AllOf, AnyOf, Complement, Form, Leaf
 from runyard.server.kernel.search import Comparison, Field, IsNan, IsNull, Node, Operator
 from runyard.server.tracking import tables as t
@@ -103,13 +103,14 @@ class Stream:
             return []
         if self._few:
             return self._sorted("experiments", wanted, ordering, position, limit)
-        start = self._narrowest(wanted.forms)
-        if start is not None and start.size <= FEW:
+        start = self._narrowest(wanted.forms, FEW)
+        if start is not None:
             return self._sorted_from(start, wanted, ordering, position, limit)
         patience = self._patience(wanted, ordering)
         found = None if patience == 0 else self._walk(wanted, ordering, position, limit, patience)
         if found is not None:
             return found
+        start = self._narrowest(wanted.forms, MANY)
         if start is not None:
             return self._sorted_from(start, wanted, ordering, position, limit)
         return self._decided(wanted, ordering, position, limit)
@@ -129,8 +130,8 @@ class Stream:
         sizes = self._reading.sizes([self._here["experiment"]], lifecycle, count + 1)
         return bool(sizes) and sizes[0][1] > count
 
-    def _narrowest(self, forms: tuple[Form, ...]) -> _Start | None:
-        """The condition for which an index gives the fewest runs; None when that are many for each."""
+    def _narrowest(self, forms: tuple[Form, ...], most: int) -> _Start | None:
+        """The condition for which an index gives the fewest runs; None when each gives more than `most`."""
         best: _Start | None = None
         counted = 0
         for i, form in enumerate(forms):
@@ -138,7 +139,7 @@ class Stream:
             counted += len(leaves)
             if not leaves or counted > COUNTED:
                 continue
-            size = self._count(leaves, MANY if best is None else best.size)
+            size = self._count(leaves, most if best is None else best.size)
             if size is not None:
                 best = _Start(size, leaves, forms[:i] + forms[i + _is_any_of(form, leaves) :])
         return best
@@ -234,16 +235,7 @@ class Stream:
         while True:
             # One more tells whether the last value's runs are all there; the position's own run comes again.
             asked = limit - len(found) + 1 + (start == "at")
-            rows = self._reading.rows(
-                self._statements.by_value(wanted.filter, form, start=start),
-                ordering,
-                None,
-                within,
-                limit=asked,
-                after=value,
-                chosen=wanted.chosen,
-                **self._here,
-            )
+            rows = self._first(wanted, ordering, start, value, asked, within)
             if rows is None:
                 return None
             rows = [(*head, *row) for row in rows]
@@ -258,6 +250,20 @@ class Stream:
             if len(found) >= limit:
                 return found
             start = "after"
+
+    def _first(
+        self, wanted: Wanted, ordering: Ordering, start: Start, value: Any, limit: int, within: int | None
+    ) -> list[Row] | None:
+        """The first runs by the value of the first term, from a value on."""
+        form = ordering.form
+        cut = form.terms[0].kind is str and self._statements.cuts_texts
+        given = {"after": value, "limit": limit, "chosen": wanted.chosen, **self._here}
+        query = self._statements.by_value(wanted.filter, form, start=start, exact=not cut)
+        rows = self._reading.rows(query, ordering, None, within, **given)
+        if cut and rows is not None and any(len(row[0]) >= INDEXED_CHARACTERS for row in rows):
+            query = self._statements.by_value(wanted.filter, form, start=start, exact=True)
+            rows = self._reading.rows(query, ordering, None, within, **given)
+        return rows
 
     def _same(
         self,
