@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    Boolean,
     ColumnElement,
     Double,
     FromClause,
@@ -73,10 +74,27 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number of a keyed row; `nan` is the flag beside it, where it may be NaN."""
+    """A number of a keyed row.
+
+    Attributes:
+        value: the number; whatever it likes where it is NaN.
+        nan: where it may be NaN: a flag that it is, 1 or 0, or a condition.
+    """
 
     value: ColumnElement[Any]
     nan: ColumnElement[Any] | None = None
+
+    def is_nan(self) -> Where:
+        """The condition that it is NaN."""
+        if self.nan is None:
+            return false()
+        return self.nan if isinstance(self.nan.type, Boolean) else self.nan == literal_column("1")
+
+    def is_number(self) -> Where:
+        """The condition that it isn't."""
+        if self.nan is None:
+            return true()
+        return not_(self.nan) if isinstance(self.nan.type, Boolean) else self.nan == literal_column("0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,16 +280,14 @@ class Conditions:
             return self._on_text(keyed.value, leaf, indexed=by_index and keyed.prefix > 0)
         number = keyed.number(leaf.function)
         if leaf.test is Test.NAN:
-            if number.nan is None:
-                return true() if leaf.negated else false()
-            return number.nan == literal_column("0" if leaf.negated else "1")
+            return number.is_number() if leaf.negated else number.is_nan()
         kind: TypeEngine[Any] = BigInteger() if leaf.function is MetricFunction.COUNT else Double()
         compared = self._compare(number.value, leaf, leaf.at + 1, kind)
         if number.nan is None:
             return _negated(leaf, compared)
         if leaf.negated or leaf.test is Test.NE:
-            return or_(number.nan == literal_column("1"), _negated(leaf, compared))
-        return and_(number.nan == literal_column("0"), compared)
+            return or_(number.is_nan(), _negated(leaf, compared))
+        return and_(number.is_number(), compared)
 
     def _compare(self, column: ColumnElement[Any], leaf: Leaf, at: int, kind: TypeEngine[Any]) -> Where:
         match leaf.test:

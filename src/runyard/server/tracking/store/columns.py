@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, case, exists, func, literal_column, or_, select
 
 from runyard.server.db.search_sql import Attribute, Keyed, Number, Target, Where
 from runyard.server.kernel import search
@@ -75,17 +75,12 @@ def _dataset(name: str, on_text: Callable[[ColumnElement[Any]], Where]) -> Where
     return exists().select_from(joined).where(t.run_dataset.c.run_id == _r.id, on_text(dataset_column(name)))
 
 
-_ZERO: ColumnElement[int] = literal_column("0")
-
 # Of the points that aren't NaN; NULL where there are none. PostgreSQL refuses a quotient that underflows.
 MEAN: ColumnElement[Any] = case(
-    (func.abs(_m.sum) < literal_column("1e-290"), _m.sum * _ZERO),
-    else_=_m.sum / func.nullif(_m.count - _m.nan_count, _ZERO),
+    (_m.count == _m.nan_count, None),
+    (func.abs(_m.sum) < literal_column("1e-290"), _m.sum * literal_column("0")),
+    else_=_m.sum / (_m.count - _m.nan_count),
 )
-
-
-def _nullable(value: ColumnElement[Any]) -> Number:
-    return Number(value, nan=case((value.is_(None), literal_column("1")), else_=_ZERO))
 
 
 RUN_TARGET = Target(
@@ -108,13 +103,13 @@ RUN_TARGET = Target(
             Number(_m.last_value, _m.last_nan),
             {
                 # NULL where all points are NaN, and so is the function.
-                MetricFunction.MAX: _nullable(_m.max_value),
-                MetricFunction.MIN: _nullable(_m.min_value),
+                MetricFunction.MAX: Number(_m.max_value, _m.max_value.is_(None)),
+                MetricFunction.MIN: Number(_m.min_value, _m.min_value.is_(None)),
                 MetricFunction.FIRST: Number(_m.first_value, _m.first_nan),
                 MetricFunction.LAST: Number(_m.last_value, _m.last_nan),
                 MetricFunction.COUNT: Number(_m.count),
                 # Over the points that aren't NaN.
-                MetricFunction.MEAN: _nullable(MEAN),
+                MetricFunction.MEAN: Number(MEAN, or_(_m.sum.is_(None), _m.count == _m.nan_count)),
             },
         ),
         Entity.PARAM: Keyed(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -26,10 +26,13 @@ from sqlalchemy import literal_column as constant
 from sqlalchemy.sql.util import ClauseAdapter
 from sqlalchemy.types import TypeEngine
 
+from runyard.server.db.search_sql import Number
 from runyard.server.db.sorting import SortKey, invalid_position, is_value
 from runyard.server.kernel.search import Entity, MetricFunction, OrderTerm
 from runyard.server.tracking import tables as t
 from runyard.server.tracking.store.columns import RUN_TARGET
+
+T = TypeVar("T")
 
 VALUE, NAN, MISSING = 0, 1, 2
 """The ranks: runs with a value come first, in either direction."""
@@ -77,26 +80,29 @@ class Term:
         if self.name:
             return RUN_TARGET.attributes[self.name].sort_value
         if self.entity is Entity.METRIC:
-            return _on(table, RUN_TARGET.keyed[self.entity].number(self.function).value)
+            return _on(table, self._number.value)
         return table.c.value
 
-    def nan(self, table: FromClause) -> ColumnElement[Any] | None:
-        """The flag of a metric that is NaN: 0 or 1; None where nothing can be NaN."""
-        if self.entity is not Entity.METRIC:
-            return None
-        flag = RUN_TARGET.keyed[self.entity].number(self.function).nan
-        return None if flag is None else _on(table, flag)
+    def is_number(self, table: FromClause) -> ColumnElement[bool]:
+        """The condition that a metric isn't NaN."""
+        return _on(table, self._number.is_number())
 
     def sort_keys(self, table: FromClause) -> list[SortKey]:
         """Its sort keys, on the run or an outer join of the attribute table."""
-        value, nan = self.value(table), self.nan(table)
+        value = self.value(table)
         if not self.ranks:
             return [SortKey(value, self.ascending)]
         absent = value if self.name else table.c.run_id
-        if nan is not None:
-            value = case((nan == constant("0"), value), else_=None)
-        rank = case((absent.is_(None), constant("2")), else_=constant("0") if nan is None else nan)
+        nan: ColumnElement[Any] = constant("0")
+        if NAN in self.ranks:
+            nan = case((_on(table, self._number.is_nan()), constant("1")), else_=nan)
+            value = case((self.is_number(table), value), else_=None)
+        rank = case((absent.is_(None), constant("2")), else_=nan)
         return [SortKey(rank), SortKey(value, self.ascending, ranked=True)]
+
+    @property
+    def _number(self) -> Number:
+        return RUN_TARGET.keyed[Entity.METRIC].number(self.function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +195,6 @@ def _term_of(term: OrderTerm) -> Term:
     return Term(field.entity, "", function, term.ascending)
 
 
-def _on(table: FromClause, expression: ColumnElement[Any]) -> ColumnElement[Any]:
+def _on(table: FromClause, expression: ColumnElement[T]) -> ColumnElement[T]:
     """An expression over an attribute table, over an alias of it."""
     return ClauseAdapter(table).traverse(expression)

@@ -39,7 +39,7 @@ from runyard.server.db.sorting import SortKey, after
 from runyard.server.kernel.search import Entity
 from runyard.server.tracking import tables as t
 from runyard.server.tracking.store.columns import RUN_TARGET, dataset_column
-from runyard.server.tracking.store.search.order import Order, Term
+from runyard.server.tracking.store.search.order import NAN, Order, Term
 
 MAX_CACHED = 1000
 
@@ -302,9 +302,8 @@ def _id_in(table: FromClause) -> ColumnElement[int]:
 def _has_value(term: Term, table: FromClause) -> list[Where]:
     if term.name:
         return [term.value(table).is_not(None)] if term.ranks else []
-    nan = term.nan(table)
     with_key = table.c.key_id == _given("k0")
-    return [with_key] if nan is None else [with_key, nan == constant("0")]
+    return [with_key, term.is_number(table)] if NAN in term.ranks else [with_key]
 
 
 def _beyond(
