@@ -1,110 +1,129 @@
-"""How search grows with the number of runs: the same questions to 3 thousand, 100 thousand and a million.
+"""How runs grow: searches of every shape, and single runs, among 3 thousand, 100 thousand and 1 million.
 
-Each question is asked over HTTP for a page of 50 runs, a few times at one connection; the median counts.
+Each answer is a page of 100 whole runs, over HTTP. The runs are alike at every size, so a search whose
+filter is selective finds more of them among more runs.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import repeat
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
-from benchmarks import run_data
+from benchmarks import postgres
 from benchmarks.load import TimeBox, time_one
 from benchmarks.measures import Measure, Progress, Suite
 from benchmarks.peers import PEERS, Server
-from benchmarks.run_data import Made
-from benchmarks.wire import Address, Client, head
+from benchmarks.run_data import SPACING_MS, START_MS, Made, make
+from benchmarks.run_searches import SEARCHES, Search
+from benchmarks.wire import Address, Client, get, post
 from runyard.server.db.database import open_dialect
+from runyard.server.db.sorting import token_kind
+from runyard.server.kernel.paging import encode_token
 
 SIZES = (3_000, 100_000, 1_000_000)
-PAGE = 50
-LIMIT_MS = 500.0
-_BOX = TimeBox(warmup=0.0, seconds=0.5, samples=5, longest=10.0)
+ON_POSTGRESQL = 100_000
+PAGE = 100
+WORST_MS = 500
 _RUNYARD = next(peer for peer in PEERS if peer.name == "runyard")
+_BOX = TimeBox(warmup=0.0, seconds=0.3, samples=5, longest=5.0)
 
-# name -> (filter, order)
-QUESTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "newest first": ("", ()),
-    "by a metric, descending": ("", ("metrics.acc DESC",)),
-    "by a metric with NaN, ascending": ("", ("metrics.grad_norm ASC",)),
-    "by a param": ("", ("params.lr ASC",)),
-    "by a tag": ("", ("tags.team DESC",)),
-    "by the name": ("", ("attributes.run_name ASC",)),
-    "by the end": ("", ("attributes.end_time DESC",)),
-    "by the greatest of a metric": ("", ("max(metrics.acc) DESC",)),
-    "few by a metric's range": ("metrics.acc > 0.9999", ()),
-    "most by a metric's range": ("metrics.acc > 0.01", ()),
-    "few by a param": ("params.optimizer = 'lion'", ()),
-    "most by a param": ("params.optimizer = 'adam'", ()),
-    "metric and param, by a metric": (
-        "metrics.acc > 0.5 AND params.optimizer = 'adam'",
-        ("metrics.loss ASC",),
-    ),
-    "two that exclude each other": ("metrics.acc > 0.6 AND metrics.loss > 0.6", ("metrics.acc DESC",)),
-    "a pattern in few": ("params.commit LIKE '%abc%'", ()),
-    "a pattern in any case": ("params.comment ILIKE '%NOWHERE%'", ()),
-    "by status": ("status = 'FAILED'", ("metrics.acc DESC",)),
-    "one of two": ("params.optimizer = 'lion' OR metrics.acc > 0.9999", ()),
-    "none of many": ("NOT (params.optimizer = 'adam' OR params.optimizer = 'sgd')", ("metrics.acc DESC",)),
-    "without a key": ("metrics.nothing IS NULL", ("metrics.acc DESC",)),
-    "a few values": ("params.model IN ('model-1', 'model-2')", ("metrics.loss ASC",)),
-}
+Medians = Mapping[str, float]
 
 
 def run(progress: Progress) -> Sequence[Measure]:
-    """The worst and the middle question at each size, and one run by its id."""
-    measures: list[Measure] = []
-    for size in SIZES:
-        with tempfile.TemporaryDirectory(prefix="bench-runs-") as folder:
-            url = f"sqlite:///{Path(folder) / 'runyard.db'}"
-            made = run_data.make(open_dialect(url), size, progress)
-            with _running(url) as server:
-                measures += _ask(server.address, made, size, progress)
-    return measures
-
-
-SUITE = Suite("runs", "Runs: search and get as they grow", run)
-
-
-def _ask(address: Address, made: Made, size: int, progress: Progress) -> list[Measure]:
-    took: dict[str, float] = {}
-    for name, (wanted, order) in QUESTIONS.items():
-        body = {"experiment_ids": [str(made.experiment)], "max_results": PAGE}
-        request = _post(address, body | {"filter": wanted, "order_by": list(order)})
-        took[name] = time_one(address, repeat(request).__next__, _BOX).quantile(0.5) * 1000
-        progress(f"{size:,} runs, {name}: {took[name]:.1f} ms")
-    with Client(address) as client:
-        found = json.loads(
-            client.send(_post(address, {"experiment_ids": [str(made.experiment)], "max_results": 1}))
-        )
-        run_id = found["runs"][0]["info"]["run_id"]
-    get = head(address, "GET", f"/api/2.0/mlflow/runs/get?run_id={run_id}", 0)
-    one = time_one(address, repeat(get).__next__, _BOX).quantile(0.5) * 1000
-    worst = max(took, key=lambda name: took[name])
-    middle = sorted(took.values())[len(took) // 2]
-    label = f"{size:,} runs"
-    return [
-        Measure(f"{label}: get a run", one, "ms"),
-        Measure(f"{label}: newest first", took["newest first"], "ms"),
-        Measure(f"{label}: the middle of {len(took)} questions", middle, "ms"),
+    """All measures, in about fifteen minutes."""
+    found = {size: _on_sqlite(size, progress) for size in SIZES}
+    with postgres.running() as server:
+        url = server.new_database("runs")
+        on_postgresql = _measured(url, ON_POSTGRESQL, progress)
+    last = found[SIZES[-1]]
+    worst = max(last, key=last.__getitem__)
+    measures = [
         Measure(
-            f"{label}: the worst ({worst})", took[worst], "ms", f"under {LIMIT_MS:g}", took[worst] < LIMIT_MS
+            f"slowest among {SIZES[-1]:,} runs: {worst}",
+            last[worst],
+            "ms",
+            f"under {WORST_MS}",
+            last[worst] < WORST_MS,
         ),
+        _grown("newest first", found, most=1.5),
+        _grown("get run", found, most=1.5),
+    ]
+    measures += [_at_all_sizes(name, found) for name in last]
+    slowest = max(on_postgresql, key=on_postgresql.__getitem__)
+    what = f"PostgreSQL, {ON_POSTGRESQL:,} runs"
+    return [
+        *measures,
+        Measure(f"{what}: median of all", statistics.median(on_postgresql.values()), "ms"),
+        Measure(f"{what}: slowest: {slowest}", on_postgresql[slowest], "ms"),
     ]
 
 
-def _post(address: Address, body: object) -> bytes:
-    content = json.dumps(body).encode()
-    return head(address, "POST", "/api/2.0/mlflow/runs/search", len(content)) + content
+SUITE = Suite("runs", "Runs: searches and single runs among very many; median ms at one connection", run)
+
+
+def _on_sqlite(size: int, progress: Progress) -> Medians:
+    with tempfile.TemporaryDirectory(prefix="bench-runs-") as folder:
+        return _measured(f"sqlite:///{Path(folder) / 'runyard.db'}", size, progress)
+
+
+def _measured(url: str, size: int, progress: Progress) -> Medians:
+    """Median milliseconds by what is asked."""
+    made = make(open_dialect(url), size, progress)
+    with _running(url) as server:
+        found = {"get run": _get_run(server.address, made)}
+        for search in SEARCHES:
+            found[search.name] = _search(server.address, made, search)
+            progress(f"{size:,} runs, {search.name}: {found[search.name]:.2f} ms")
+    return found
+
+
+def _grown(name: str, found: Mapping[int, Medians], most: float) -> Measure:
+    few, many = SIZES[0], SIZES[-1]
+    times = found[many][name] / found[few][name]
+    what = f"{name}: {many:,} runs against {few:,}"
+    return Measure(what, times, "times", f"at most {most:g}", times <= most)
+
+
+def _at_all_sizes(name: str, found: Mapping[int, Medians]) -> Measure:
+    *smaller, largest = SIZES
+    before = ", ".join(f"{found[size][name]:.1f} among {size:,}" for size in smaller)
+    return Measure(f"{name} ({before})", found[largest][name], "ms")
+
+
+def _search(address: Address, made: Made, search: Search) -> float:
+    body: dict[str, Any] = {
+        "experiment_ids": [str(i) for i in (made.experiment, *(made.small if search.where == "all" else ()))],
+        "filter": search.filter.replace("$recent", str(START_MS + (made.runs - 500) * SPACING_MS)),
+        "order_by": list(search.order_by),
+        "run_view_type": search.view,
+        "max_results": PAGE,
+    }
+    if search.half:
+        middle = made.runs // 2
+        position = [START_MS + middle * SPACING_MS, middle]
+        body["page_token"] = encode_token(token_kind("runs", ()), position)
+    request = post(address, "runs/search", body)
+    return time_one(address, lambda: request, _BOX).quantile(0.5) * 1000
+
+
+def _get_run(address: Address, made: Made) -> float:
+    with Client(address) as client:
+        body = {"experiment_ids": [str(made.experiment)], "max_results": PAGE}
+        runs = json.loads(client.send(post(address, "runs/search", body)))["runs"]
+    requests = cycle([get(address, "runs/get", {"run_id": run["info"]["run_id"]}) for run in runs])
+    return time_one(address, lambda: next(requests), _BOX).quantile(0.5) * 1000
 
 
 @contextmanager
-def _running(database: str) -> Iterator[Server]:
-    server = Server(_RUNYARD, database)
+def _running(url: str) -> Iterator[Server]:
+    server = Server(_RUNYARD, url)
     try:
         server.start()
         yield server
