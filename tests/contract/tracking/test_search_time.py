@@ -12,6 +12,7 @@ from sqlalchemy.sql.functions import count
 
 from runyard.server.auth import LOCAL
 from runyard.server.db import Connection, Database, Query, Row
+from runyard.server.db.database import READER_THREADS
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.tracking.service import Keys, RunSearch
 from runyard.server.tracking.service import search as service
@@ -70,10 +71,10 @@ def test_searches_leave_readers_to_others(database: Database, monkeypatch: pytes
     runs = RunSearch(database, Keys())
 
     async def read_beside_searches() -> int:
-        searches = [asyncio.ensure_future(search(runs)) for _ in range(service.READER_THREADS)]
-        found = await database.read(
-            lambda connection: connection.value(Query(select(literal(7, BigInteger))))
-        )
+        searches = [asyncio.ensure_future(search(runs)) for _ in range(READER_THREADS)]
+        for _ in range(READER_THREADS - 2):
+            await asyncio.to_thread(begun.acquire)
+        found = await database.read(lambda connection: connection.value(SEVEN))
         still_searching = not any(one.done() for one in searches)
         await asyncio.gather(*searches, return_exceptions=True)
         assert still_searching
