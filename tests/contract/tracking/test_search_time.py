@@ -66,7 +66,7 @@ def test_searches_leave_readers_to_others(database: Database, monkeypatch: pytes
         begun.release()
         return connection.rows(FOREVER)
 
-    monkeypatch.setattr(service, "MAX_SECONDS", 1.0)
+    monkeypatch.setattr(service, "MAX_SECONDS", 2.0)
     monkeypatch.setattr(RunFinder, "find", find)
     runs = RunSearch(database, Keys())
 

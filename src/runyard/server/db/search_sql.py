@@ -210,7 +210,9 @@ class Conditions:
 
     def on_rows(self, leaf: Leaf) -> Where:
         """The condition on the rows of a keyed table that a known key's leaf means."""
-        return self._on_rows(leaf, by_index=True)
+        found = self._on_rows(leaf, by_index=True)
+        bounded = leaf.test is Test.LIKE and self.bounded(leaf)
+        return and_(self.near_rows(leaf), found) if bounded else found
 
     def near_rows(self, leaf: Leaf) -> Where:
         """A condition that `on_rows` implies, and that bounds a range of the table's index."""
