@@ -5,6 +5,7 @@ The servers stand in this process, but share nothing but the database.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -110,3 +111,61 @@ def test_runs_of_both_are_distinct(pair: tuple[Api, Api]) -> None:
     found = {run["info"]["run_id"] for run in pair[1].post("runs/search", sent).ok()["runs"]}
     assert found == made
     assert len(made) == 2 * ROUNDS
+
+
+def test_changes_of_different_fields_are_kept_from_both(pair: tuple[Api, Api]) -> None:
+    # Given
+    runs = [pair[0].run() for _ in range(ROUNDS)]
+    # When one server ends the runs while the other renames them
+    sent: list[list[dict[str, Any]]] = [
+        [{"run_id": run, "status": "FINISHED", "end_time": 7} for run in runs],
+        [{"run_id": run, "run_name": f"renamed {i}"} for i, run in enumerate(runs)],
+    ]
+    replies = race(pair, "runs/update", sent)
+    # Then
+    assert {reply.status for part in replies for reply in part} == {200}
+    for i, run in enumerate(runs):
+        info = pair[0].get("runs/get", {"run_id": run}).ok()["run"]["info"]
+        assert (info["status"], info["end_time"], info["run_name"]) == ("FINISHED", 7, f"renamed {i}")
+
+
+def test_models_noted_by_both_are_all_listed(pair: tuple[Api, Api]) -> None:
+    # Given
+    run = pair[0].run()
+    # When
+    sent = [
+        [
+            {
+                "run_id": run,
+                "model_json": json.dumps(
+                    {"artifact_path": f"{server}/{i}", "flavors": {}, "utc_time_created": "t", "run_id": run}
+                ),
+            }
+            for i in range(ROUNDS)
+        ]
+        for server in range(2)
+    ]
+    replies = race(pair, "runs/log-model", sent)
+    # Then
+    assert {reply.status for part in replies for reply in part} == {200}
+    listed = json.loads(tags(pair[1], run)["mlflow.log-model.history"])
+    assert {model["artifact_path"] for model in listed} == {
+        f"{s}/{i}" for s in range(2) for i in range(ROUNDS)
+    }
+
+
+def test_no_run_is_left_active_in_an_experiment_that_is_deleted_meanwhile(pair: tuple[Api, Api]) -> None:
+    experiments = [pair[0].experiment(f"going {i}") for i in range(ROUNDS)]
+    # When one server creates runs in experiments that the other deletes
+    with ThreadPoolExecutor(2) as threads:
+        creating = threads.submit(
+            pair[0].together, [("POST", "runs/create", {"experiment_id": e}) for e in experiments * 3]
+        )
+        deleting = threads.submit(
+            pair[1].together, [("POST", "experiments/delete", {"experiment_id": e}) for e in experiments]
+        )
+    # Then
+    assert {reply.status for reply in deleting.result()} == {200}
+    assert {reply.status for reply in creating.result()} <= {200, 400}
+    sent = {"experiment_ids": experiments, "run_view_type": "ACTIVE_ONLY"}
+    assert pair[0].post("runs/search", sent).ok().get("runs", []) == []

@@ -50,7 +50,8 @@ class Source:
         line = f"{head}{_printable(self.text[first:last])}{tail}"
         caret = " " * (len(head) + start - first) + "^" * max(1, min(end, last) - start)
         return InvalidArgument(
-            f"Invalid {self.field}, column {start + 1}: {what}\n    {line}\n    {caret}", field=self.field
+            f"Invalid {self.field}, column {start + 1}: {_printable(what)}\n    {line}\n    {caret}",
+            field=self.field,
         )
 
     def quote(self, start: int, end: int) -> str:

@@ -132,7 +132,7 @@ class Experiments:
         now = clock.now_ms()
 
         def mutate(tx: Transaction) -> None:
-            found = must_find(tx, experiment_id)
+            found = must_lock(tx, experiment_id)
             if found.lifecycle is not Lifecycle.ACTIVE:
                 raise InvalidArgument(
                     f"Cannot rename experiment {experiment_id}: it is deleted. Restore it first.",
@@ -187,7 +187,7 @@ class Experiments:
         now = clock.now_ms() + 1
 
         def mutate(tx: Transaction) -> None:
-            found = must_find(tx, experiment_id)
+            found = must_lock(tx, experiment_id)
             if found.lifecycle is wanted:
                 state = "active" if wanted is Lifecycle.ACTIVE else "deleted"
                 raise NotFound(
@@ -203,17 +203,17 @@ class Experiments:
         await self._database.write(mutate)
 
 
-def must_find(tx: Transaction, experiment_id: int) -> Experiment:
-    """The experiment, in any lifecycle."""
-    found = store.find(tx, WORKSPACE, experiment_id)
+def must_lock(tx: Transaction, experiment_id: int) -> Experiment:
+    """The experiment, in any lifecycle; nobody else changes it until the transaction ends."""
+    found = store.lock(tx, WORKSPACE, experiment_id)
     if found is None:
         raise missing(experiment_id)
     return found
 
 
 def must_be_active(tx: Transaction, experiment_id: int) -> Experiment:
-    """The experiment, which must not be deleted."""
-    found = must_find(tx, experiment_id)
+    """The experiment, which isn't deleted; nobody else changes it until the transaction ends."""
+    found = must_lock(tx, experiment_id)
     refusal = check_active(experiment_id, found.lifecycle)
     if refusal is not None:
         raise refusal

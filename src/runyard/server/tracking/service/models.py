@@ -120,7 +120,7 @@ class LoggedModels:
         now = clock.now_ms()
 
         def mutate(tx: Transaction) -> None:
-            found = must_find(tx, model_id)
+            found = must_lock(tx, model_id)
             if found.lifecycle != Lifecycle.DELETED:
                 store.delete_model(tx, found.id, now)
 
@@ -215,7 +215,7 @@ class LoggedModels:
         self, principal: Principal, model_id: str, change: Callable[[Transaction, store.ModelRow], None]
     ) -> None:
         del principal
-        await self._database.write(lambda tx: change(tx, must_find(tx, model_id)))
+        await self._database.write(lambda tx: change(tx, must_lock(tx, model_id)))
 
 
 def _order(sent: Sequence[ModelOrder]) -> tuple[ModelTerm, ...]:
@@ -251,6 +251,14 @@ def _position(query: ModelQuery, packed: Sequence[Any]) -> list[Any]:
 def must_find(connection: Connection, model_id: str) -> store.ModelRow:
     """The model's row, in any lifecycle."""
     found = store.find(connection, model_id)
+    if found is None:
+        raise missing(model_id)
+    return found
+
+
+def must_lock(tx: Transaction, model_id: str) -> store.ModelRow:
+    """The model's row, in any lifecycle; nobody else changes it until the transaction ends."""
+    found = store.lock(tx, model_id)
     if found is None:
         raise missing(model_id)
     return found

@@ -101,7 +101,7 @@ class Runs:
         now = clock.now_ms()
 
         def mutate(tx: Transaction) -> None:
-            found = must_find(tx, run_id)
+            found = must_lock(tx, run_id)
             if found.lifecycle != Lifecycle.DELETED:
                 store.set_lifecycle(tx, found.id, Lifecycle.DELETED, now)
 
@@ -112,7 +112,7 @@ class Runs:
         del principal
         now = clock.now_ms()
         await self._database.write(
-            lambda tx: store.set_lifecycle(tx, must_find(tx, run_id).id, Lifecycle.ACTIVE, now)
+            lambda tx: store.set_lifecycle(tx, must_lock(tx, run_id).id, Lifecycle.ACTIVE, now)
         )
 
     async def delete_tag(self, principal: Principal, run_id: str, key: str) -> None:
@@ -136,7 +136,7 @@ class _Creation:
 
     def run(self, tx: Transaction, items: Sequence[NewRun]) -> list[Run | RunyardError]:
         """Each item's run, or why it can't be created."""
-        homes = experiment_store.find_homes(tx, WORKSPACE, {item.experiment_id for item in items})
+        homes = experiment_store.lock_homes(tx, WORKSPACE, {item.experiment_id for item in items})
         keys = self._keys.intern(tx, {tag.key for item in items for tag in item.tags})
         outcomes: list[Run | RunyardError] = []
         rows: list[store.NewRow] = []
@@ -186,9 +186,17 @@ def must_find(connection: Connection, run_id: str) -> RunInfo:
     return found
 
 
-def must_be_active(connection: Connection, run_id: str) -> RunInfo:
-    """The run's row; the run must not be deleted."""
-    found = must_find(connection, run_id)
+def must_lock(tx: Transaction, run_id: str) -> RunInfo:
+    """The run's row, in any lifecycle; nobody else changes it until the transaction ends."""
+    found = store.lock(tx, run_id)
+    if found is None:
+        raise missing_run(run_id)
+    return found
+
+
+def must_be_active(tx: Transaction, run_id: str) -> RunInfo:
+    """The row of a run that isn't deleted; nobody else changes it until the transaction ends."""
+    found = must_lock(tx, run_id)
     refusal = refuse_deleted(run_id, found.lifecycle)
     if refusal is not None:
         raise refusal

@@ -15,14 +15,16 @@ from runyard.server.tracking.types import Experiment, Lifecycle, Tag
 
 COLUMNS = (e.c.id, e.c.name, e.c.artifact_location, e.c.lifecycle, e.c.creation_time, e.c.last_update_time)
 
-_by_id = Query(select(*COLUMNS).where(e.c.id == bindparam("id"), e.c.workspace_id == bindparam("workspace")))
+_of_id = select(*COLUMNS).where(e.c.id == bindparam("id"), e.c.workspace_id == bindparam("workspace"))
+_by_id = Query(_of_id)
+_by_id_locked = Query(_of_id.with_for_update(key_share=True))
 _by_name = Query(
     select(*COLUMNS).where(e.c.workspace_id == bindparam("workspace"), e.c.name == bindparam("name"))
 )
 _homes = Query(
-    select(e.c.id, e.c.lifecycle, e.c.artifact_location).where(
-        e.c.workspace_id == bindparam("workspace"), in_list(e.c.id, "ids")
-    )
+    select(e.c.id, e.c.lifecycle, e.c.artifact_location)
+    .where(e.c.workspace_id == bindparam("workspace"), in_list(e.c.id, "ids"))
+    .with_for_update(read=True)
 )
 _tags_of = Query(
     select(t.c.experiment_id, t.c.key, t.c.value)
@@ -73,6 +75,12 @@ def find(connection: Connection, workspace: int, experiment_id: int) -> Experime
     return None if row is None else load(connection, [row])[0]
 
 
+def lock(tx: Transaction, workspace: int, experiment_id: int) -> Experiment | None:
+    """Like `find`; until the transaction ends, nobody else changes the row."""
+    row = tx.row(_by_id_locked, id=experiment_id, workspace=workspace)
+    return None if row is None else load(tx, [row])[0]
+
+
 def find_by_name(connection: Connection, workspace: int, name: str) -> Experiment | None:
     """One experiment with its tags, in any lifecycle."""
     row = connection.row(_by_name, name=name, workspace=workspace)
@@ -86,9 +94,9 @@ class Home(NamedTuple):
     artifact_location: str
 
 
-def find_homes(connection: Connection, workspace: int, ids: Iterable[int]) -> dict[int, Home]:
-    """Those of the experiments that exist."""
-    rows = connection.rows(_homes, workspace=workspace, ids=list(ids))
+def lock_homes(tx: Transaction, workspace: int, ids: Iterable[int]) -> dict[int, Home]:
+    """Those of the experiments that exist; until the transaction ends, nobody changes them."""
+    rows = tx.rows(_homes, workspace=workspace, ids=list(ids))
     return {row[0]: Home(row[1], row[2]) for row in rows}
 
 

@@ -37,7 +37,9 @@ COLUMNS = (
     m.lifecycle,
 )
 
-_by_uuid = Query(select(*COLUMNS).where(m.uuid == bindparam("uuid")))
+_of_uuid = select(*COLUMNS).where(m.uuid == bindparam("uuid"))
+_by_uuid = Query(_of_uuid)
+_by_uuid_locked = Query(_of_uuid.with_for_update(key_share=True))
 _by_ids = Query(select(*COLUMNS).where(in_list(m.id, "ids")))
 _homes = Query(select(m.uuid, m.id, m.experiment_id).where(in_list(m.uuid, "uuids")))
 _insert = Query(
@@ -143,6 +145,12 @@ class Home(NamedTuple):
 def find(connection: Connection, uuid: str) -> ModelRow | None:
     """One model's row, in any lifecycle."""
     row = connection.row(_by_uuid, uuid=uuid)
+    return None if row is None else ModelRow(*row)
+
+
+def lock(tx: Transaction, uuid: str) -> ModelRow | None:
+    """Like `find`; until the transaction ends, nobody else changes the row."""
+    row = tx.row(_by_uuid_locked, uuid=uuid)
     return None if row is None else ModelRow(*row)
 
 

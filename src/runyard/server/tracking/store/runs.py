@@ -47,7 +47,9 @@ COLUMNS = (
 )
 FROM = r.join(e, e.c.id == r.c.experiment_id)
 
-_by_uuid = Query(select(*COLUMNS).select_from(FROM).where(r.c.uuid == bindparam("uuid")))
+_of_uuid = select(*COLUMNS).select_from(FROM).where(r.c.uuid == bindparam("uuid"))
+_by_uuid = Query(_of_uuid)
+_by_uuid_locked = Query(_of_uuid.with_for_update(key_share=True, of=r))
 _by_ids = Query(select(*COLUMNS).select_from(FROM).where(in_list(r.c.id, "ids")))
 _id_of = Query(select(r.c.id, r.c.experiment_id, r.c.lifecycle).where(r.c.uuid == bindparam("uuid")))
 _ids_of = Query(select(r.c.uuid, r.c.id, r.c.experiment_id, r.c.lifecycle).where(in_list(r.c.uuid, "uuids")))
@@ -148,6 +150,12 @@ def info_from(row: Row) -> RunInfo:
 def find(connection: Connection, uuid: str) -> RunInfo | None:
     """One run's row, in any lifecycle."""
     row = connection.row(_by_uuid, uuid=uuid)
+    return None if row is None else RunInfo(*row)
+
+
+def lock(tx: Transaction, uuid: str) -> RunInfo | None:
+    """Like `find`; until the transaction ends, nobody else changes the row."""
+    row = tx.row(_by_uuid_locked, uuid=uuid)
     return None if row is None else RunInfo(*row)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runyard.server.kernel.errors import InvalidArgument
@@ -107,6 +107,7 @@ SOUP = st.lists(
 
 @settings(deadline=None, max_examples=1000)
 @given(SOUP.map("".join) | SOUP.map(" ".join) | st.text(st.characters()))
+@example("params.`a\nb` 1")  # a name that an error shows has a line break in it
 def test_any_text_is_a_filter_or_an_error_that_points_into_it(text: str) -> None:
     for schema in (RUNS, EXPERIMENTS, LOGGED_MODELS):
         tree, error = _outcome(text, schema)
