@@ -10,12 +10,16 @@ import shutil
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
+
+Mode = Literal["immediate", "fast"]
 
 # The tests' data isn't worth a wait for the disk.
 UNSAFE = ("fsync=off", "full_page_writes=off")
@@ -48,9 +52,22 @@ class PostgreSQL:
         options = " ".join(f"-c {setting}" for setting in settings)
         self._run("pg_ctl", "-w", "-s", "-l", str(self._folder / "log"), "-o", options, "start")
 
-    def stop(self) -> None:
-        """Stop it, whoever is connected; `start` brings everything committed back."""
-        self._run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+    def stop(self, mode: Mode = "immediate") -> None:
+        """Stop it, whoever is connected; `start` brings everything committed back.
+
+        Args:
+            mode: `fast` tells those who are connected, `immediate` ends as a crash does.
+        """
+        self._run("pg_ctl", "-w", "-s", "-m", mode, "stop")
+
+    @contextmanager
+    def stopped(self, mode: Mode = "immediate") -> Iterator[None]:
+        """Stop it for a while."""
+        self.stop(mode)
+        try:
+            yield
+        finally:
+            self.start()
 
     def delete(self) -> None:
         """Stop it and delete its data."""

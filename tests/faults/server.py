@@ -96,6 +96,11 @@ class Server:
     def client(self) -> Client:
         return Client(self.port)
 
+    @property
+    def log(self) -> str:
+        """What it has written to its log since its first start."""
+        return (self.data.parent / "server.log").read_text()
+
     def _wait(self) -> None:
         assert self._process is not None
         for _ in range(int(START_SECONDS / 0.02)):
@@ -105,7 +110,7 @@ class Server:
                 client.close()
             except (OSError, http.client.HTTPException):
                 if self._process.poll() is not None:
-                    raise AssertionError((self.data.parent / "server.log").read_text()[-3000:]) from None
+                    raise AssertionError(self.log[-3000:]) from None
                 # Nothing listens yet, and nothing tells when it will: poll.
                 select.select([], [], [], 0.02)
             else:

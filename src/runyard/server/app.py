@@ -13,7 +13,6 @@ from functools import partial
 
 from starlette.types import Scope
 
-from runyard.server import settings as settings_module
 from runyard.server.artifacts import BlobStore, MultipartUploads, open_store
 from runyard.server.auth import LOCAL, Permission, Principal, require
 from runyard.server.db.database import Database, open_dialect
@@ -160,11 +159,6 @@ async def _purge_uploads(blobs: BlobStore) -> None:
     """Drop the parts of uploads that nobody went on with for a week."""
     if isinstance(blobs, MultipartUploads):
         await blobs.purge_stale_uploads(clock.now_ms() - 7 * 24 * 3_600_000)
-
-
-def create() -> Application:
-    """The server for the settings in the environment: what a worker process is started with."""
-    return build(settings_module.load())
 
 
 def _compaction(c: Compactor) -> list[Gauge]:

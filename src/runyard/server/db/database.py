@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from runyard.server.db.connection import Connection, Transaction
+from runyard.server.db.connector import Connector, unreachable
 from runyard.server.db.dialects import Dialect, Fault, SQLiteDialect
 from runyard.server.db.writer import Bulk, Writer
 from runyard.server.kernel.errors import InvalidArgument, RunyardError, Unavailable
@@ -75,14 +76,15 @@ class Database:
 
     def __init__(self, dialect: Dialect, observe_group: Callable[[int, float], None] | None = None) -> None:
         self.dialect = dialect
-        self._writer = Writer(dialect, observe_group)
+        self._connector = connector = Connector(dialect)
+        self._writer = Writer(dialect, connector, observe_group)
         self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="runyard-reader")
         self._local = threading.local()
         self._opened: list[Any] = []
         self._pool: QueuePool | None = None
         if not dialect.inline_reads:
             self._pool = QueuePool(
-                lambda: dialect.connect(readonly=True), pool_size=READER_THREADS, max_overflow=4, timeout=10
+                lambda: connector.connect(readonly=True), pool_size=READER_THREADS, max_overflow=4, timeout=10
             )
 
     def start(self) -> None:
@@ -112,7 +114,7 @@ class Database:
     def _read_own(self) -> Iterator[Connection]:
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = Connection(self.dialect, self.dialect.connect(readonly=True))
+            connection = Connection(self.dialect, self._connector.connect(readonly=True))
             self._local.connection = connection
             self._opened.append(connection.driver)
         self.dialect.begin(connection.driver, readonly=True)
@@ -151,7 +153,7 @@ class Database:
                 return query(connection)
         except self.dialect.error as error:
             if self.dialect.fault(error) is Fault.LOST:
-                raise Unavailable("The database can't be reached; try again in a moment.") from error
+                raise unreachable() from error
             raise
 
     def _forget_pooled(self) -> None:

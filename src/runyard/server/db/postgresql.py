@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runyard.server.db.compiled import Compiled
 
 # A host that doesn't answer would keep a request waiting for minutes.
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 5
 # The planner knows how often a value occurs among all keys' values, which says little of one key's. Whoever
 # searches has counted, and joins only few rows to others.
 _ALONG_INDEXES = "; ".join(

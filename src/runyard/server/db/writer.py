@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
 from runyard.server.db.connection import Transaction
+from runyard.server.db.connector import Connector
 from runyard.server.db.dialects import Dialect, Fault
 from runyard.server.kernel import clock
 from runyard.server.kernel.errors import Conflict, RunyardError, StorageFull, Unavailable
@@ -62,11 +63,15 @@ class Writer:
 
     Args:
         dialect: the database.
+        connector: connects to it.
         observe: called after each group with the number of mutations and the seconds it took.
     """
 
-    def __init__(self, dialect: Dialect, observe: Callable[[int, float], None] | None = None) -> None:
+    def __init__(
+        self, dialect: Dialect, connector: Connector, observe: Callable[[int, float], None] | None = None
+    ) -> None:
         self._dialect = dialect
+        self._connector = connector
         self._observe = observe
         self._queue: SimpleQueue[_Pending[Any] | None] = SimpleQueue()
         self._driver: Any = None
@@ -75,7 +80,7 @@ class Writer:
 
     def start(self) -> None:
         """Connect and start the thread."""
-        self._driver = self._dialect.connect(readonly=False)
+        self._ensure_connected()
         self._thread.start()
 
     def close(self) -> None:
@@ -214,7 +219,7 @@ class Writer:
 
     def _ensure_connected(self) -> None:
         if self._driver is None:
-            self._driver = self._dialect.connect(readonly=False)
+            self._driver = self._connector.connect(readonly=False)
 
     def _disconnect(self) -> None:
         driver, self._driver = self._driver, None

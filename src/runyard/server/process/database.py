@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from runyard.server.db.database import open_dialect
-from runyard.server.db.dialects import Dialect, SQLiteDialect
+from runyard.server.db.dialects import Dialect, Fault, SQLiteDialect
 from runyard.server.db.migrate import upgrade
 from runyard.server.kernel.errors import RunyardError
 from runyard.server.process.errors import StartError
@@ -33,6 +33,21 @@ def make_ready(settings: Settings) -> None:
         raise StartError(error.message) from error
     except dialect.error as error:
         raise StartError(_told(dialect, settings, error)) from error
+
+
+def absence(settings: Settings) -> str | None:
+    """Why the database can't be reached now; None where it can.
+
+    Raises:
+        InvalidArgument: the address names no database that Runyard can use.
+    """
+    dialect = open_dialect(settings.database_url)
+    try:
+        dialect.connect(readonly=True).close()
+    except dialect.error as error:
+        if dialect.fault(error) is Fault.LOST:
+            return _told(dialect, settings, error)
+    return None
 
 
 def foreign_file(settings: Settings) -> Path | None:
@@ -64,7 +79,7 @@ def passwords(settings: Settings) -> tuple[str, ...]:
 def _told(dialect: Dialect, settings: Settings, error: Exception) -> str:
     if not isinstance(dialect, SQLiteDialect):
         reason = str(error).strip().splitlines()
-        return f"The database doesn't answer ({described(settings)}): {reason[-1] if reason else error!r}"
+        return f"The database doesn't answer ({described(settings)}): {reason[0] if reason else error!r}"
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _DAMAGED:
         return (

@@ -83,7 +83,7 @@ def _serve(settings: Settings, sock: socket.socket, lines: dict[str, Any]) -> No
 def _serve_with_workers(settings: Settings, sock: socket.socket, lines: dict[str, Any]) -> None:
     os.environ.update(settings.environment())
     config = _config("runyard.server.process.worker:create", settings, lines, factory=True)
-    supervisor = Multiprocess(config, sockets=[sock])
+    supervisor = _Supervisor(config, sockets=[sock])
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise StartError("The workers couldn't start; the log above says why.")
@@ -123,6 +123,26 @@ class _Server(uvicorn.Server):
         finally:
             for sig, handler in before.items():
                 signal.signal(sig, handler)
+
+
+class _Supervisor(Multiprocess):
+    """uvicorn's supervisor, which learns at once that a worker died before it said that it lives.
+
+    It keeps both ends of a worker's pipe open: of such a death it would learn only after
+    `WORKER_SILENT_SECONDS`, and until then replace no other worker and heed no signal.
+    """
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        self._close_the_workers_ends()
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        self._close_the_workers_ends()
+
+    def _close_the_workers_ends(self) -> None:
+        for process in self.processes:
+            process.child_conn.close()  # of a worker's end it has a copy of its own
 
 
 def _refuse_strangers(settings: Settings) -> None:
