@@ -57,6 +57,21 @@ def test_a_round_folds_what_is_due(store: Store, clock: Clock) -> None:
     assert same_points(store.history(series_id(1, 5)), POINTS)
 
 
+def test_a_burst_of_idle_scopes_is_folded_with_rests(store: Store, clock: Clock) -> None:
+    # Given scopes that all fell idle at one moment
+    for scope in range(1, 9):
+        store.append(batch(scope, 5, POINTS))
+    policy = Policy(idle_ms=5_000, pause_seconds=0.0)
+    here = compactor(store, clock, policy=policy)
+    assert here.run_round() == 0
+    clock.ms += 5_000
+    # When a round has no time, then it folds one and looks again for what is urgent
+    assert here.run_round() == len(POINTS)
+    store.append(batch(9, 5, [(at, at, 0.5) for at in range(policy.points)]))
+    assert here.run_round() == policy.points + len(POINTS)
+    assert [here.run_round() for _ in range(7)] == [len(POINTS)] * 6 + [0]
+
+
 def test_the_room_that_folded_rows_left_is_given_back(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

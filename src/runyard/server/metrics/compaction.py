@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runyard.server.db import Database
 from runyard.server.db.lease import acquire, release
@@ -45,6 +45,8 @@ class Policy:
         idle_ms: or something waits and nothing came for so long.
         total_rows: while more wait in all, the scopes with the most go too.
         pause_seconds: how often to look.
+        rest: after a fold that only idleness asked for, so many times its duration nothing is done: many runs
+            may have ended at one moment, and nobody waits for this.
     """
 
     rows: int = 256
@@ -53,6 +55,19 @@ class Policy:
     idle_ms: int = 60_000
     total_rows: int = 200_000
     pause_seconds: float = 1.0
+    rest: float = 4.0
+
+
+class Due(NamedTuple):
+    """The scopes to fold now, in each list the longest backlog first.
+
+    Attributes:
+        urgent: those whose backlog is long.
+        idle: those that wait only because nothing came for a while.
+    """
+
+    urgent: list[int]
+    idle: list[int]
 
 
 class Schedule:
@@ -62,11 +77,11 @@ class Schedule:
         self._policy = policy
         self._since: dict[int, tuple[Backlog, int]] = {}
 
-    def due(self, waiting: Iterable[Backlog], now_ms: int) -> list[int]:
-        """The scopes to fold now, the longest backlog first."""
+    def due(self, waiting: Iterable[Backlog], now_ms: int) -> Due:
+        """The scopes to fold now."""
         policy, known = self._policy, self._since
         self._since = {}
-        total, chosen = 0, []
+        total, due = 0, Due([], [])
         for entry in sorted(waiting, key=_weight):
             total += entry.rows
             seen, since = known.get(entry.scope, (None, now_ms))
@@ -77,12 +92,14 @@ class Schedule:
             if (
                 entry.rows >= policy.rows * patience
                 or entry.points >= policy.points * patience
-                or now_ms - since >= policy.idle_ms
                 or total > policy.total_rows
             ):
-                chosen.append(entry.scope)
-        chosen.reverse()
-        return chosen
+                due.urgent.append(entry.scope)
+            elif now_ms - since >= policy.idle_ms:
+                due.idle.append(entry.scope)
+        due.urgent.reverse()
+        due.idle.reverse()
+        return due
 
 
 class Compactor:
@@ -142,14 +159,27 @@ class Compactor:
         """Fold the scopes that are due, if this process has the lease; returns the points folded."""
         waiting = self._look()
         due = self._schedule.due(waiting, self._now_ms())
-        if not due or not self._have_lease():
+        if not (due.urgent or due.idle) or not self._have_lease():
             return 0
         before = self.folded_points
-        for scope in due:
+        for scope in due.urgent:
             if self._stopping.is_set() or not self._have_lease():
-                break
+                return self.folded_points - before
             self._try_scope(scope)
+        self._fold_gently(due.idle)
         return self.folded_points - before
+
+    def _fold_gently(self, scopes: Iterable[int]) -> None:
+        """Fold scopes with rests between them, until it is time to look for urgent ones."""
+        end = clock.monotonic() + self._policy.pause_seconds
+        for scope in scopes:
+            started = clock.monotonic()
+            if self._stopping.is_set() or not self._have_lease():
+                return
+            self._try_scope(scope)
+            self._stopping.wait(self._policy.rest * (clock.monotonic() - started))
+            if clock.monotonic() >= end:
+                return
 
     def shrink(self) -> None:
         """Give some of the room that folded rows have left back to the file system, if it is much."""
