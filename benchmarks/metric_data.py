@@ -25,10 +25,11 @@ from runyard.server.metrics.compaction import Compactor
 from runyard.server.metrics.summary import combine
 from runyard.server.metrics.summary_bulk import summarize_points
 from runyard.server.metrics.types import Points, SeriesId, Summary, series_id
-from runyard.server.tracking.service import Experiments, Keys, RunLog, Runs, SummaryRows
+from runyard.server.tracking.service import Keys, RunLog, Runs, SummaryRows, create_default
 from runyard.server.tracking.store import runs as run_store
 from runyard.server.tracking.store import summaries
 from runyard.server.tracking.types import MetricPoints, RunBatch
+from runyard.server.workspaces.service import Workspaces
 
 BATCH = 1_000
 EPOCH_MS = 1_700_000_000_000
@@ -72,8 +73,8 @@ def log_series(path: Path, *, runs: int, keys: int, length: int) -> None:
 
 async def _log(database: Database, runs: int, keys: int, length: int) -> None:
     names = Keys()
-    experiments, run_service, log = Experiments(database), Runs(database, names), RunLog(database, names)
-    await experiments.ensure_default()
+    run_service, log = Runs(database, names), RunLog(database, names)
+    await Workspaces(database, create_default).ensure_default()
     made = [
         await run_service.create(
             LOCAL, experiment_id=0, name=f"run-{i}", user_id="ada", start_time=EPOCH_MS, tags=[]

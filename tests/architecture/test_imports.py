@@ -16,6 +16,7 @@ LATE = {
     ("server/db/migrate.py", "alembic"): "half a second, and only when the schema isn't current",
     ("server/db/migrate.py", "sqlalchemy"): "the engine is needed only by Alembic",
     ("server/db/database.py", "runyard.server.db.postgresql"): "an optional driver, and a tenth of a start",
+    ("server/auth/service/passwords.py", "argon2"): "only for passwords, not for tokens",
     ("server/operations/endpoints.py", "runyard.server.web"): "prometheus_client, at the first scrape",
     ("server/metrics/engine.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",
     ("server/metrics/summary.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",

@@ -28,12 +28,14 @@ upgrade(open_dialect(sys.argv[1]))
 print(*sorted({"alembic", "mako"} & sys.modules.keys()))
 """
 
-# What follows 0001 in these tests.
-NEXT = """
+HEAD = migrate.HEAD
+LATER = "9000"
+# What follows the newest migration in these tests.
+NEXT = f"""
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{LATER}"
+down_revision = "{HEAD}"
 branch_labels = None
 depends_on = None
 
@@ -59,9 +61,9 @@ def _end(process: subprocess.Popen[str]) -> str:
 def _add_migration(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripts = folder / "migrations"
     shutil.copytree(migrate.MIGRATIONS, scripts)
-    (scripts / "versions" / "0002_later.py").write_text(source)
+    (scripts / "versions" / f"{LATER}_later.py").write_text(source)
     monkeypatch.setattr(migrate, "MIGRATIONS", scripts)
-    monkeypatch.setattr(migrate, "HEAD", "0002")
+    monkeypatch.setattr(migrate, "HEAD", LATER)
 
 
 def _tags(url: str) -> list[tuple[str, str]]:
@@ -96,7 +98,7 @@ def test_an_older_schema_is_upgraded(
     # When
     migrate.upgrade(dialect)
     # Then
-    assert revision(dialect) == "0002"
+    assert revision(dialect) == LATER
     assert ("table", "later") in catalog(dialect)
     assert _tags(database_url) == [("migrated", "yes")]
 
@@ -110,7 +112,7 @@ def test_what_a_first_start_lacks_the_migrations_add(
     # When
     migrate.upgrade(dialect)
     # Then
-    assert revision(dialect) == "0002"
+    assert revision(dialect) == LATER
     assert ("table", "later") in catalog(dialect)
 
 
@@ -127,7 +129,7 @@ def test_a_failure_leaves_the_database_as_it_was(
             migrate.upgrade(dialect)
     # Then
     assert catalog(dialect) == before
-    assert revision(dialect) == "0001"
+    assert revision(dialect) == HEAD
     assert _tags(database_url) == []
     # And the version before still starts
     migrate.upgrade(dialect)
@@ -197,5 +199,5 @@ def test_upgrades_at_once_take_turns(
     _add_migration(NEXT, tmp_path, monkeypatch)
     # When, then
     assert _together(database_url, migrate.run_migrations) == []
-    assert revision(open_dialect(database_url)) == "0002"
+    assert revision(open_dialect(database_url)) == LATER
     assert _tags(database_url) == [("migrated", "yes")]

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 
 from starlette.types import Scope
 
 from runyard.server.artifacts import BlobStore, MultipartUploads, open_store
-from runyard.server.auth import LOCAL, Permission, Principal, require
+from runyard.server.auth import Permission, Principal
+from runyard.server.auth.service.gate import Gate
+from runyard.server.auth.service.passwords import Passwords
 from runyard.server.db.database import Database, open_dialect
 from runyard.server.db.migrate import upgrade
 from runyard.server.kernel import clock, ids
@@ -25,10 +28,9 @@ from runyard.server.mlflow_api.experiments import ExperimentEndpoints
 from runyard.server.mlflow_api.logged_models import LoggedModelEndpoints
 from runyard.server.mlflow_api.logging import LoggingEndpoints
 from runyard.server.mlflow_api.metrics import MetricEndpoints
-from runyard.server.mlflow_api.routes import MlflowApi
+from runyard.server.mlflow_api.routes import Endpoints, MlflowApi
 from runyard.server.mlflow_api.runs import RunEndpoints
 from runyard.server.mlflow_api.server_info import ServerInfoEndpoints
-from runyard.server.mlflow_api.workspaces import refuse_other_workspaces
 from runyard.server.operations import Limits, OperationEndpoints
 from runyard.server.settings import Settings
 from runyard.server.tracking.routes import TrackingRoutes
@@ -45,92 +47,127 @@ from runyard.server.tracking.service import (
     RunSearch,
     RunsTable,
     SummaryRows,
+    create_default,
 )
 from runyard.server.web import Application, Route
-from runyard.server.web.guards import LoopbackGuard
+from runyard.server.web.application import Guard
+from runyard.server.web.guards import CrossSiteGuard, LoopbackGuard
 from runyard.server.web.traffic import Gauge, GroupTraffic, Traffic
+from runyard.server.web.workspace import KEY, choose_workspace
+from runyard.server.workspaces.service import Workspaces, find_ref
 
 log = logging.getLogger("runyard.app")
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The services, made once; each takes what it needs."""
+
+    settings: Settings
+    database: Database
+    blobs: BlobStore
+    keys: Keys
+    traffic: Traffic
+    groups: GroupTraffic
+    passwords: Passwords
+    gate: Gate
+    workspaces: Workspaces
+    compactor: Compactor
+
+
 def build(settings: Settings) -> Application:
     """The server for these settings, ready to be served; its lifespan opens and closes everything."""
-    dialect = open_dialect(settings.database_url, max_bytes=settings.max_database_bytes or None)
-    traffic, groups = Traffic(), GroupTraffic()
-    database = Database(dialect, groups.observe)
-
-    blobs = open_store(settings.artifacts_url, max_bytes=settings.max_artifact_bytes or None)
-
-    keys = Keys()
-    experiments = Experiments(database)
-    runs = Runs(database, keys)
-    log = RunLog(database, keys)
-    search = RunSearch(database, keys)
-
-    history = MetricHistory(database, keys)
-    inputs = RunInputs(database)
-    models = LoggedModels(database, keys)
-    charts = Charts(database, keys)
-    table = RunsTable(database, keys, search)
-    artifacts = Artifacts(database, blobs)
-    compactor = Compactor(database, SummaryRows(), holder=ids.new_request_id())
-
-    artifact_endpoints = ArtifactEndpoints(artifacts)
-    mlflow_api = MlflowApi(
-        [
-            ExperimentEndpoints(experiments),
-            RunEndpoints(runs, search),
-            LoggingEndpoints(log),
-            MetricEndpoints(history),
-            DatasetEndpoints(inputs),
-            LoggedModelEndpoints(models),
-            artifact_endpoints,
-            ServerInfoEndpoints(multipart_uploads=isinstance(blobs, MultipartUploads)),
-        ]
-    )
-    operations = OperationEndpoints(
-        database,
-        traffic,
-        groups,
-        gauges=_compaction(compactor),
-        table=lambda: routes,
-        workers=settings.workers,
-        limits=Limits(settings.max_body_bytes, settings.max_database_bytes, settings.max_artifact_bytes),
-    )
-    routes = [
-        *operations.routes(),
+    parts = _parts(settings)
+    search = RunSearch(parts.database, parts.keys)
+    artifacts = ArtifactEndpoints(Artifacts(parts.database, parts.blobs, parts.keys))
+    mlflow_api = MlflowApi([*_mlflow(parts, search), artifacts])
+    routes: list[Route] = [
+        *_operations(parts, lambda: routes).routes(),
         *mlflow_api.routes(),
-        *artifact_endpoints.plain_routes(),
-        *TrackingRoutes(charts, table).routes(),
+        *artifacts.plain_routes(),
+        *_native(parts, search),
     ]
-
     return Application(
         routes=routes,
-        authorize=_authorize,
-        traffic=traffic,
+        authorize=partial(_authorize, parts.gate),
+        traffic=parts.traffic,
         max_body=settings.max_body_bytes,
-        guards=[LoopbackGuard(), refuse_other_workspaces],
+        guards=[_guard(parts.gate), choose_workspace],
         fallback=mlflow_api.refuse,
-        lifespan=lambda: _opened(database, experiments, compactor, blobs),
+        lifespan=lambda: _opened(parts),
+    )
+
+
+def _parts(settings: Settings) -> Parts:
+    dialect = open_dialect(settings.database_url, max_bytes=settings.max_database_bytes or None)
+    groups, passwords = GroupTraffic(), Passwords()
+    database = Database(dialect, groups.observe)
+    return Parts(
+        settings=settings,
+        database=database,
+        blobs=open_store(settings.artifacts_url, max_bytes=settings.max_artifact_bytes or None),
+        keys=Keys(),
+        traffic=Traffic(),
+        groups=groups,
+        passwords=passwords,
+        gate=Gate(database, find_ref, passwords),
+        workspaces=Workspaces(database, create_default),
+        compactor=Compactor(database, SummaryRows(), holder=ids.new_request_id()),
+    )
+
+
+def _mlflow(parts: Parts, search: RunSearch) -> list[Endpoints]:
+    """MLflow's endpoints, noun by noun."""
+    database, keys = parts.database, parts.keys
+    return [
+        ExperimentEndpoints(Experiments(database)),
+        RunEndpoints(Runs(database, keys), search),
+        LoggingEndpoints(RunLog(database, keys)),
+        MetricEndpoints(MetricHistory(database, keys)),
+        DatasetEndpoints(RunInputs(database, keys)),
+        LoggedModelEndpoints(LoggedModels(database, keys)),
+        ServerInfoEndpoints(multipart_uploads=isinstance(parts.blobs, MultipartUploads)),
+    ]
+
+
+def _native(parts: Parts, search: RunSearch) -> list[Route]:
+    """The native endpoints, slice by slice."""
+    database, keys = parts.database, parts.keys
+    return [
+        *TrackingRoutes(Charts(database, keys), RunsTable(database, keys, search)).routes(),
+    ]
+
+
+def _operations(parts: Parts, table: Callable[[], Sequence[Route]]) -> OperationEndpoints:
+    settings = parts.settings
+    return OperationEndpoints(
+        parts.database,
+        parts.traffic,
+        parts.groups,
+        gauges=_compaction(parts.compactor),
+        table=table,
+        workers=settings.workers,
+        limits=Limits(settings.max_body_bytes, settings.max_database_bytes, settings.max_artifact_bytes),
     )
 
 
 @asynccontextmanager
-async def _opened(
-    database: Database, experiments: Experiments, compactor: Compactor, blobs: BlobStore
-) -> AsyncIterator[None]:
+async def _opened(parts: Parts) -> AsyncIterator[None]:
     """Everything open and at work; closed in the opposite order."""
+    database, blobs = parts.database, parts.blobs
     upgrade(database.dialect)
     database.start()
     try:
-        await experiments.ensure_default()
-        compactor.start()
+        await parts.workspaces.ensure_default()
+        await parts.gate.look()
+        parts.compactor.start()
         async with blobs, _repeated(partial(_purge_uploads, blobs)):
             yield
     finally:
         try:
-            compactor.stop()
+            parts.compactor.stop()
         finally:
+            parts.passwords.close()
             database.close()
 
 
@@ -174,10 +211,16 @@ def _compaction(c: Compactor) -> list[Gauge]:
     ]
 
 
-def _authorize(scope: Scope, route: Route) -> Principal:
-    del scope
+def _authorize(
+    gate: Gate, scope: Scope, route: Route, path: Mapping[str, str]
+) -> Principal | Awaitable[Principal]:
     permission = route.permission
     if not isinstance(permission, Permission):
         raise TypeError(f"{route.method} {route.path} declares no permission")
-    require(LOCAL, permission)
-    return LOCAL
+    # An address that names a workspace is about that one, whatever the request chose otherwise.
+    return gate(scope, permission, path.get("workspace") or scope[KEY])
+
+
+def _guard(gate: Gate) -> Guard:
+    local, foreign = LoopbackGuard(), CrossSiteGuard()
+    return lambda scope: foreign(scope) if gate.login_required else local(scope)

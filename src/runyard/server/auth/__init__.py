@@ -1,6 +1,33 @@
 """Who calls and what they may do."""
 
-from runyard.server.auth.service import require
-from runyard.server.auth.types import LOCAL, Permission, Principal
+from runyard.server.auth.service import note, require, sees
+from runyard.server.auth.types import (
+    DEFAULT_WORKSPACE,
+    LOCAL,
+    Access,
+    Identity,
+    Level,
+    Permission,
+    Place,
+    Principal,
+    PrincipalKind,
+    WorkspaceRef,
+    WorkspaceState,
+)
 
-__all__ = ["LOCAL", "Permission", "Principal", "require"]
+__all__ = [
+    "DEFAULT_WORKSPACE",
+    "LOCAL",
+    "Access",
+    "Identity",
+    "Level",
+    "Permission",
+    "Place",
+    "Principal",
+    "PrincipalKind",
+    "WorkspaceRef",
+    "WorkspaceState",
+    "note",
+    "require",
+    "sees",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ from runyard.server.db.writer import Bulk, Writer
 from runyard.server.kernel.errors import InvalidArgument, RunyardError, Unavailable
 
 T = TypeVar("T")
+
+log = logging.getLogger("runyard.db")
 
 READER_THREADS = 8
 PING_SECONDS = 5
@@ -81,6 +84,7 @@ class Database:
         self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="runyard-reader")
         self._local = threading.local()
         self._opened: list[Any] = []
+        self._later: set[asyncio.Future[None]] = set()
         self._pool: QueuePool | None = None
         if not dialect.inline_reads:
             self._pool = QueuePool(
@@ -90,6 +94,17 @@ class Database:
     def start(self) -> None:
         """Connect the writer. The schema must be current (`migrate.upgrade`)."""
         self._writer.start()
+
+    def write_later(self, mutation: Callable[[Transaction], None]) -> None:
+        """Run a mutation in one of the next groups; nobody waits for it, and a failure is only logged."""
+        future = asyncio.ensure_future(self._writer.run(mutation))
+        self._later.add(future)
+        future.add_done_callback(self._end_later)
+
+    def _end_later(self, future: asyncio.Future[None]) -> None:
+        self._later.discard(future)
+        if not future.cancelled() and future.exception() is not None:
+            log.warning("a write in the background failed: %s", future.exception())
 
     def close(self) -> None:
         """Commit what waits and close every connection."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
 
@@ -24,6 +25,16 @@ _requests = itertools.count(int.from_bytes(os.urandom(3), "big"))
 def new_request_id() -> str:
     """16 hexadecimal digits; names a request in logs and error answers. It is unique, not secret."""
     return f"{_PROCESS}{next(_requests) & 0xFFFFFFFF:08x}"
+
+
+def new_token(prefix: str) -> str:
+    """A secret of 256 random bits as letters, digits, `-` and `_`, behind a prefix."""
+    return prefix + base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
+
+
+def new_secret_key() -> bytes:
+    """32 random bytes for keyed hashes that never leave the process."""
+    return os.urandom(32)
 
 
 def new_upload_id() -> str:

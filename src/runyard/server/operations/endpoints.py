@@ -91,7 +91,7 @@ class OperationEndpoints:
                 tag=TAG,
             )
 
-        public, read = Permission.PUBLIC, Permission.SERVER_READ
+        public, read = Permission.PUBLIC, Permission.SIGNED_IN
         return [
             get("/health", self.health, str, public, "Whether the server and its database answer"),
             get("/version", self.version, str, public, "Runyard's version"),

@@ -48,6 +48,7 @@ MAX_MODEL_JSON = 1_048_575
 
 # The tag that holds a run's name a second time.
 NAME_TAG = "mlflow.runName"
+PARENT_TAG = "mlflow.parentRunId"
 
 _KEY = re.compile(r"[\w.\- :/]+")
 _NOT_IN_MODEL_NAMES = "/:.%\"'"

@@ -12,6 +12,8 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from runyard.server.auth.types import Place
+
 T = TypeVar("T")
 
 
@@ -71,6 +73,11 @@ class Experiment(Value, frozen=True, gc=False):
     creation_time: int
     last_update_time: int
     tags: list[Tag]
+
+    @property
+    def place(self) -> Place:
+        """Where it stands, for the rules that say who may do what."""
+        return Place(self.id, self.name)
 
 
 class RunInfo(Value, frozen=True, gc=False):
@@ -274,7 +281,6 @@ class NewModel(Value, frozen=True, gc=False):
     """A logged model to be created."""
 
     uuid: str
-    experiment_id: int
     name: str
     model_type: str
     source_run: str

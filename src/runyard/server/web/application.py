@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -15,14 +15,21 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from runyard.server.kernel import clock, ids
-from runyard.server.kernel.errors import EndpointNotFound, MethodNotAllowed, RunyardError, Unavailable
+from runyard.server.kernel.errors import (
+    EndpointNotFound,
+    MethodNotAllowed,
+    RunyardError,
+    Unauthenticated,
+    Unavailable,
+)
 from runyard.server.web.bodies import BodyReader, check_path, decoder_of, query_reader_of
 from runyard.server.web.errors import render, render_unexpected
 from runyard.server.web.logs import in_request
 from runyard.server.web.routes import Call, Route, Router
 from runyard.server.web.traffic import RouteTraffic, Traffic
 
-Authorize = Callable[[Scope, Route], Any]
+# The principal, or what gives it when it is awaited.
+Authorize = Callable[[Scope, Route, Mapping[str, str]], Any]
 Guard = Callable[[Scope], None]
 
 log = logging.getLogger("runyard.web")
@@ -62,7 +69,8 @@ class Application:
 
     Args:
         routes: every route; each declares its permission.
-        authorize: takes the request's scope and the route; returns the principal or raises.
+        authorize: takes the request's scope, the route and the path's parameters; returns the principal, or
+            a coroutine that does; or raises.
         guards: checks of every request before anything else, such as the Host name.
         fallback: answers what no route does (a known but refused endpoint, the browser's pages);
             raises `EndpointNotFound` when it doesn't either.
@@ -114,7 +122,9 @@ class Application:
             else:
                 target, path = found
                 traffic = target.traffic
-                principal = self._authorize(scope, target.route)
+                principal = self._authorize(scope, target.route, path)
+                if isinstance(principal, Coroutine):
+                    principal = await principal
                 body = await self._read(target, scope, receive)
                 call = Call(
                     scope=scope,
@@ -198,6 +208,8 @@ class Application:
         headers: tuple[tuple[bytes, bytes], ...] = ()
         if isinstance(error, MethodNotAllowed):
             headers = ((b"allow", ", ".join(sorted(error.allowed)).encode()),)
+        elif isinstance(error, Unauthenticated):
+            headers = ((b"www-authenticate", b'Bearer realm="Runyard"'),)
         await _send_json(sender, status, _encode(answer), headers)
         return status
 

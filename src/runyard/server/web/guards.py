@@ -62,4 +62,37 @@ class LoopbackGuard:
             self._known_hosts.add(host)
 
 
+class CrossSiteGuard:
+    """Protects whoever is signed in from what other sites make their browser send.
+
+    A browser says which site a request comes from. From another one, only the following of a link is
+    answered. A session's cookie changes something only when the browser says that the request is this
+    site's own, by Sec-Fetch-Site or, in old browsers, by Origin: what says neither is no page of ours.
+    """
+
+    def __call__(self, scope: Scope) -> None:
+        found = dict.fromkeys(
+            (b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"authorization"), b""
+        )
+        cookie = False
+        for name, value in scope["headers"]:
+            if name in found:
+                found[name] = value
+            elif name == b"cookie":
+                cookie = True
+        site, safe = found[b"sec-fetch-site"], scope["method"] in ("GET", "HEAD", "OPTIONS")
+        if site in (b"cross-site", b"same-site") and not (found[b"sec-fetch-mode"] == b"navigate" and safe):
+            raise PermissionDenied("This server takes no requests from the pages of other sites.")
+        if safe or not cookie or found[b"authorization"]:
+            return
+        if site in (b"same-origin", b"none"):
+            return
+        origin = found[b"origin"].partition(b"://")[2]
+        if site or not origin or origin != found[b"host"]:
+            raise PermissionDenied(
+                "A browser's session can change something only from this server's own pages. Programs "
+                "send a token instead: 'Authorization: Bearer TOKEN'."
+            )
+
+
 _FORWARDED = frozenset((b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"))

@@ -3,7 +3,7 @@
 from runyard.server.tracking.service.artifacts import Artifacts
 from runyard.server.tracking.service.charts import Charts
 from runyard.server.tracking.service.datasets import RunInputs
-from runyard.server.tracking.service.experiments import Experiments
+from runyard.server.tracking.service.experiments import Experiments, create_default
 from runyard.server.tracking.service.history import MetricHistory
 from runyard.server.tracking.service.logging import RunLog
 from runyard.server.tracking.service.models import LoggedModels
@@ -26,4 +26,5 @@ __all__ = [
     "Runs",
     "RunsTable",
     "SummaryRows",
+    "create_default",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from runyard.server.artifacts import (
     BlobInfo,
@@ -23,14 +24,16 @@ from runyard.server.artifacts import (
     parse_blob_path,
     parse_blob_prefix,
 )
-from runyard.server.auth import Principal
+from runyard.server.auth import Permission, Principal
 from runyard.server.db import Connection, Database
-from runyard.server.kernel.errors import InvalidArgument, NotFound, NotImplementedHere
+from runyard.server.kernel.errors import InvalidArgument, NotImplementedHere
 from runyard.server.tracking import rules
-from runyard.server.tracking.service.experiments import WORKSPACE_NAME
+from runyard.server.tracking.service.access import admit, in_scope
+from runyard.server.tracking.service.models import missing as missing_model
 from runyard.server.tracking.service.runs import missing_run, must_find, refuse_deleted
 from runyard.server.tracking.store import models, runs
-from runyard.server.tracking.types import Lifecycle
+from runyard.server.tracking.store.keys import Keys
+from runyard.server.tracking.types import Lifecycle, RunInfo
 
 SCHEME = "mlflow-artifacts:/"
 
@@ -56,42 +59,39 @@ class Artifacts:
     Args:
         database: where runs and models live.
         store: where the bytes live.
+        keys: the interned names.
     """
 
-    def __init__(self, database: Database, store: BlobStore) -> None:
+    def __init__(self, database: Database, store: BlobStore, keys: Keys) -> None:
         self._database = database
+        self._keys = keys
         self._store = store
 
     async def list_of_run(self, principal: Principal, run: str, folder: str) -> Listing:
         """A folder of a run, in any lifecycle."""
-        del principal
-        info = await self._database.read_point(lambda c: must_find(c, run))
+        info = await self._run(principal, run, Permission.ARTIFACT_READ)
         return await self._list(info.artifact_uri, folder)
 
     async def list_of_model(self, principal: Principal, model: str, folder: str) -> Listing:
         """A folder of a logged model."""
-        del principal
-        root = await self._database.read_point(lambda c: _model_root(c, model))
+        root = await self._model_root(principal, model)
         return await self._list(root, folder)
 
     async def open_of_run(self, principal: Principal, run: str, path: str) -> BlobReader:
         """A file of a run, opened for reading."""
-        del principal
-        info = await self._database.read_point(lambda c: must_find(c, run))
+        info = await self._run(principal, run, Permission.ARTIFACT_READ)
         return await self._store.open(_inside(info.artifact_uri, path))
 
     async def open_of_model(self, principal: Principal, model: str, path: str) -> BlobReader:
         """A file of a logged model, opened for reading."""
-        del principal
-        root = await self._database.read_point(lambda c: _model_root(c, model))
+        root = await self._model_root(principal, model)
         return await self._store.open(_inside(root, path))
 
     async def write_to_run(
         self, principal: Principal, run: str, path: str, chunks: AsyncIterable[bytes]
     ) -> BlobInfo:
         """Store a file of an active run."""
-        del principal
-        info = await self._database.read_point(lambda c: must_find(c, run))
+        info = await self._run(principal, run, Permission.ARTIFACT_WRITE)
         refusal = refuse_deleted(run, info.lifecycle)
         if refusal is not None:
             raise refusal
@@ -101,66 +101,58 @@ class Artifacts:
 
     async def list_at(self, principal: Principal, path: str) -> Sequence[Entry]:
         """A folder by its whole path."""
-        del principal
         prefix = parse_blob_prefix(path)
-        await self._owned(prefix, writing=False)
+        await self._owned(principal, prefix, Permission.ARTIFACT_READ)
         return await self._store.list(prefix)
 
     async def open_at(self, principal: Principal, path: str) -> BlobReader:
         """A file by its whole path, opened for reading."""
-        del principal
         blob = parse_blob_path(path)
-        await self._owned(blob, writing=False)
+        await self._owned(principal, blob, Permission.ARTIFACT_READ)
         return await self._store.open(blob)
 
     async def write_at(
         self, principal: Principal, path: str, chunks: AsyncIterable[bytes], size: int | None
     ) -> BlobInfo:
         """Store a file by its whole path."""
-        del principal
         blob = parse_blob_path(path)
         rules.check_upload_path(blob)
-        await self._owned(blob, writing=True)
+        await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
         return await self._store.write(blob, chunks, size_hint=size)
 
     async def delete_at(self, principal: Principal, path: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing there is fine."""
-        del principal
         blob = parse_blob_path(path.rstrip("/"))
-        await self._owned(blob, writing=True)
+        await self._owned(principal, blob, Permission.ARTIFACT_DELETE)
         await self._store.delete_prefix(blob)
 
     async def start_upload(self, principal: Principal, path: str) -> UploadId:
         """Begin an upload in parts."""
-        del principal
         blob = parse_blob_path(path)
         rules.check_upload_path(blob)
-        await self._owned(blob, writing=True)
+        await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
         return await self._uploads().create_upload(blob)
 
     async def write_part(
         self, principal: Principal, path: str, upload: UploadId, number: int, chunks: AsyncIterable[bytes]
     ) -> str:
         """Store one part; returns its tag."""
-        del principal
         blob = parse_blob_path(path)
-        await self._owned(blob, writing=True)
+        await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
         return await self._uploads().write_part(blob, upload, number, chunks)
 
     async def complete_upload(
         self, principal: Principal, path: str, upload: UploadId, parts: Sequence[UploadPart]
     ) -> BlobInfo:
         """Join the parts to the file."""
-        del principal
         blob = parse_blob_path(path)
-        await self._owned(blob, writing=True)
+        await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
         return await self._uploads().complete_upload(blob, upload, parts)
 
     async def abort_upload(self, principal: Principal, path: str, upload: UploadId) -> None:
         """Drop an upload and its parts."""
-        del principal
         blob = parse_blob_path(path)
-        await self._owned(blob, writing=True)
+        await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
         await self._uploads().abort_upload(blob, upload)
 
     def _uploads(self) -> MultipartUploads:
@@ -174,46 +166,63 @@ class Artifacts:
         prefix = parse_blob_prefix(f"{root}/{relative}" if relative else root)
         return Listing(root_uri, relative, await self._store.list(prefix))
 
-    async def _owned(self, path: str, *, writing: bool) -> None:
-        """Check that a run or model owns the path, and that it may be written.
+    async def _run(self, principal: Principal, run: str, permission: Permission) -> RunInfo:
+        return await self._database.read_point(lambda c: must_find(c, self._keys, principal, run, permission))
+
+    async def _model_root(self, principal: Principal, model: str) -> str:
+        def read(connection: Connection) -> str:
+            found = models.find(connection, principal.workspace.id, model)
+            if found is None or not in_scope(connection, self._keys, principal, found.row.source_run):
+                raise missing_model(model)
+            admit(principal, Permission.ARTIFACT_READ, found.place, lambda: missing_model(model))
+            return found.row.artifact_location
+
+        return await self._database.read_point(read)
+
+    async def _owned(self, principal: Principal, path: str, permission: Permission) -> None:
+        """Check that a run or model owns the path, and that the principal may do this with it.
 
         Raises:
-            NotFound: nobody owns it.
+            NotFound: nobody owns it whom the principal may see.
+            PermissionDenied: the principal may not do this.
             InvalidArgument: it isn't the path of anybody's artifacts, or its owner is deleted.
         """
-        await self._database.read_point(lambda c: _check_owner(c, path, writing=writing))
+        await self._database.read_point(lambda c: self._check_owner(c, principal, path, permission))
 
-
-def _check_owner(connection: Connection, path: str, *, writing: bool) -> None:
-    segments = path.split("/")
-    is_model = len(segments) > 3 and segments[2] == "models"
-    marker = 4 if is_model else 3
-    if len(segments) <= marker or segments[0] != WORKSPACE_NAME or segments[marker] != "artifacts":
-        raise InvalidArgument(
-            f"'{rules.cut(path)}' isn't a path of artifacts on this server; such paths begin with "
-            f"{WORKSPACE_NAME}/<experiment>/<run>/artifacts or "
-            f"{WORKSPACE_NAME}/<experiment>/models/<model>/artifacts.",
-            field="path",
-        )
-    owner = segments[marker - 1]
-    row = models.find(connection, owner) if is_model else runs.find(connection, owner)
-    if row is None or str(row.experiment_id) != segments[1]:
-        raise _missing_model(owner) if is_model else missing_run(owner)
-    if writing and row.lifecycle != Lifecycle.ACTIVE:
-        raise InvalidArgument(
-            f"The artifacts of {owner} can't be changed: it is deleted; restore it first.", field="path"
-        )
-
-
-def _missing_model(model: str) -> NotFound:
-    return NotFound(f"Logged model with ID '{rules.cut(model)}' not found.", field="model_id")
-
-
-def _model_root(connection: Connection, model: str) -> str:
-    row = models.find(connection, model)
-    if row is None:
-        raise _missing_model(model)
-    return row.artifact_location
+    def _check_owner(
+        self, connection: Connection, principal: Principal, path: str, permission: Permission
+    ) -> None:
+        segments = path.split("/")
+        is_model = len(segments) > 3 and segments[2] == "models"
+        marker = 4 if is_model else 3
+        workspace = principal.workspace.name
+        if len(segments) <= marker or segments[0] != workspace or segments[marker] != "artifacts":
+            raise InvalidArgument(
+                f"'{rules.cut(path)}' isn't a path of artifacts in the workspace '{workspace}'; such paths "
+                f"begin with {workspace}/<experiment>/<run>/artifacts or "
+                f"{workspace}/<experiment>/models/<model>/artifacts.",
+                field="path",
+            )
+        owner = segments[marker - 1]
+        missing = partial(missing_model if is_model else missing_run, owner)
+        lifecycle: int
+        if is_model:
+            model = models.find(connection, principal.workspace.id, owner)
+            if model is None:
+                raise missing()
+            place, run, lifecycle = model.place, model.row.source_run, model.row.lifecycle
+        else:
+            found = runs.find(connection, principal.workspace.id, owner)
+            if found is None:
+                raise missing()
+            place, run, lifecycle = found.place, owner, found.info.lifecycle
+        if str(place.experiment) != segments[1] or not in_scope(connection, self._keys, principal, run):
+            raise missing()
+        admit(principal, permission, place, missing)
+        if permission is not Permission.ARTIFACT_READ and lifecycle != Lifecycle.ACTIVE:
+            raise InvalidArgument(
+                f"The artifacts of {owner} can't be changed: it is deleted; restore it first.", field="path"
+            )
 
 
 def _stored_here(uri: str) -> str:

@@ -10,8 +10,8 @@ from runyard.server.db import Connection, Database
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.metrics import engine
 from runyard.server.metrics.types import Axis, SeriesChart, SeriesId, series_id
-from runyard.server.tracking.service.runs import missing_run
-from runyard.server.tracking.store import runs, summaries
+from runyard.server.tracking.service.runs import missing_run, readable
+from runyard.server.tracking.store import summaries
 from runyard.server.tracking.store.keys import Keys
 
 MAX_RUNS = 1000
@@ -68,17 +68,16 @@ class Charts:
             NotFound: a run doesn't exist.
             InvalidArgument: too much is asked for at once.
         """
-        del principal
         _check(run_ids, metrics, buckets, x_min, x_max)
 
         def read(connection: Connection) -> list[Line]:
-            found = runs.find_ids(connection, list(dict.fromkeys(run_ids)))
+            found = readable(connection, self._keys, principal, run_ids)
             missing = next((run for run in run_ids if run not in found), None)
             if missing is not None:
                 raise missing_run(missing)
             keys = self._keys.find(connection, metrics)
             names = {
-                series_id(found[run][0], keys[key]): (run, key)
+                series_id(found[run].id, keys[key]): (run, key)
                 for run in run_ids
                 for key in metrics
                 if key in keys

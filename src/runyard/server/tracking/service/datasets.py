@@ -8,8 +8,10 @@ from runyard.server.auth import Principal
 from runyard.server.db import Database, Transaction
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.tracking import rules
+from runyard.server.tracking.service.access import visible
 from runyard.server.tracking.service.runs import must_be_active
 from runyard.server.tracking.store import datasets as store
+from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import DatasetInput, DatasetSummary, ModelOutput
 
 MAX_EXPERIMENTS = 20
@@ -21,10 +23,12 @@ class RunInputs:
 
     Args:
         database: where it is kept.
+        keys: the interned names.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: Keys) -> None:
         self._database = database
+        self._keys = keys
 
     async def log_inputs(
         self, principal: Principal, run: str, datasets: Sequence[DatasetInput], models: Sequence[str]
@@ -33,7 +37,6 @@ class RunInputs:
 
         One dataset in two contexts counts as two inputs. The models needn't be known to this server.
         """
-        del principal
         rules.check_count(len(datasets), "datasets")
         rules.check_count(len(models), "models")
         for i, dataset in enumerate(datasets):
@@ -42,7 +45,7 @@ class RunInputs:
             rules.check_text(model, rules.MAX_MODEL_ID, f"models[{i}].model_id")
 
         def mutate(tx: Transaction) -> None:
-            found = must_be_active(tx, run)
+            found = must_be_active(tx, self._keys, principal, run)
             store.link(tx, found.id, found.experiment_id, datasets)
             store.link_inputs(tx, found.id, models)
 
@@ -50,15 +53,17 @@ class RunInputs:
 
     async def log_outputs(self, principal: Principal, run: str, models: Sequence[ModelOutput]) -> None:
         """Note logged models that an active run put out; repeating it changes nothing."""
-        del principal
         rules.check_count(len(models), "models")
         for i, model in enumerate(models):
             rules.check_text(model.model_id, rules.MAX_MODEL_ID, f"models[{i}].model_id")
-        await self._database.write(lambda tx: store.link_outputs(tx, must_be_active(tx, run).id, models))
+
+        def mutate(tx: Transaction) -> None:
+            store.link_outputs(tx, must_be_active(tx, self._keys, principal, run).id, models)
+
+        await self._database.write(mutate)
 
     async def search(self, principal: Principal, experiments: Sequence[int]) -> list[DatasetSummary]:
         """The datasets that runs of 1 to 20 experiments read, once per context: the newest 1,000."""
-        del principal
         if not experiments:
             raise InvalidArgument(
                 "SearchDatasets request must specify at least one experiment_id.", field="experiment_ids"
@@ -69,4 +74,6 @@ class RunInputs:
                 f"Received {len(experiments)} experiment_ids.",
                 field="experiment_ids",
             )
-        return await self._database.read(lambda c: store.summaries(c, experiments, MAX_SUMMARIES))
+        return await self._database.read(
+            lambda c: store.summaries(c, visible(c, principal, experiments), MAX_SUMMARIES)
+        )

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from runyard.server.auth import Principal
-from runyard.server.db import Connection, Database, Transaction
+from runyard.server.auth import (
+    DEFAULT_WORKSPACE,
+    Level,
+    Permission,
+    Place,
+    Principal,
+    WorkspaceRef,
+    note,
+    require,
+    sees,
+)
+from runyard.server.auth.service import grant_experiment
+from runyard.server.db import Connection, Database, Row, Transaction
 from runyard.server.db.search_sql import Compiler
 from runyard.server.db.sorting import SortKey, checked, pack, token_kind, unpack
 from runyard.server.kernel import clock
@@ -13,16 +25,14 @@ from runyard.server.kernel.errors import AlreadyExists, Conflict, InvalidArgumen
 from runyard.server.kernel.paging import decode_token, encode_token
 from runyard.server.kernel.search import OrderTerm, parse_filter, parse_order_by
 from runyard.server.tracking import rules
+from runyard.server.tracking.service.access import admit
+from runyard.server.tracking.service.access import experiment_id as id_of
 from runyard.server.tracking.store import experiments as store
 from runyard.server.tracking.store import runs as run_store
 from runyard.server.tracking.store.columns import EXPERIMENT_TARGET, EXPERIMENTS
 from runyard.server.tracking.types import Experiment, Lifecycle, Page, Tag, View
 
-# Every server has one workspace.
-WORKSPACE = 1
-WORKSPACE_NAME = "default"
-# Where the artifacts of its experiments go: through this server.
-ARTIFACT_ROOT = f"mlflow-artifacts:/{WORKSPACE_NAME}"
+DEFAULT_NAME = "Default"
 
 
 class Experiments:
@@ -35,16 +45,6 @@ class Experiments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ensure_default(self) -> None:
-        """Make the experiment that clients mean when they name none."""
-        location, now = f"{ARTIFACT_ROOT}/0", clock.now_ms()
-
-        def mutate(tx: Transaction) -> None:
-            if store.find(tx, WORKSPACE, 0) is None:
-                store.insert_default(tx, WORKSPACE, location, now)
-
-        await self._database.write(mutate)
-
     async def create(
         self, principal: Principal, name: str, artifact_location: str | None, tags: Sequence[Tag]
     ) -> int:
@@ -53,8 +53,8 @@ class Experiments:
         Raises:
             AlreadyExists: an experiment, active or deleted, has this name.
         """
-        del principal
         name = rules.experiment_name(name)
+        require(principal, Permission.EXPERIMENT_WRITE, Place(0, name))
         rules.check_count(len(tags), "tags")
         for i, tag in enumerate(tags):
             rules.check_key(tag.key, f"tags[{i}].key")
@@ -62,36 +62,39 @@ class Experiments:
         if artifact_location is not None:
             rules.check_artifact_location(artifact_location)
         now = clock.now_ms()
+        workspace = principal.workspace
 
         def mutate(tx: Transaction) -> int:
-            taken = store.find_by_name(tx, WORKSPACE, name)
+            taken = store.find_by_name(tx, workspace.id, name)
             if taken is not None:
                 raise _taken(taken)
-            created = store.insert(tx, WORKSPACE, name, artifact_location or "", now)
+            created = store.insert(tx, workspace.id, name, artifact_location or "", now)
             if created is None:  # another server process was faster; what it committed shows only now
-                taken = store.find_by_name(tx, WORKSPACE, name)
+                taken = store.find_by_name(tx, workspace.id, name)
                 raise _taken(taken) if taken is not None else _being_created(name)
             if not artifact_location:
-                store.set_location(tx, created, f"{ARTIFACT_ROOT}/{created}")
+                store.set_location(tx, created, f"{artifact_root(workspace.name)}/{created}")
             store.set_tags(tx, created, tags)
+            grant_experiment(tx, principal, created, Level.MANAGE)
             return created
 
         return await self._database.write(mutate)
 
     async def get(self, principal: Principal, experiment_id: int) -> Experiment:
         """One experiment, in any lifecycle."""
-        del principal
-        found = await self._database.read_point(lambda c: store.find(c, WORKSPACE, experiment_id))
-        if found is None:
+        wanted = id_of(principal, experiment_id)
+        found = await self._database.read_point(lambda c: store.find(c, principal.workspace.id, wanted))
+        if found is None or not sees(principal, found.place):
             raise missing(experiment_id)
         return found
 
     async def get_by_name(self, principal: Principal, name: str) -> Experiment:
         """One experiment by its name, in any lifecycle."""
-        del principal
         plain = rules.experiment_name(name)
-        found = await self._database.read_point(lambda c: store.find_by_name(c, WORKSPACE, plain))
-        if found is None:
+        found = await self._database.read_point(
+            lambda c: store.find_by_name(c, principal.workspace.id, plain)
+        )
+        if found is None or not sees(principal, found.place):
             raise NotFound(f"Could not find experiment with name '{name}'", field="experiment_name")
         return found
 
@@ -106,7 +109,6 @@ class Experiments:
         token: str | None,
     ) -> Page[Experiment]:
         """A page of experiments; without an order the newest come first, of equally old ones the first."""
-        del principal
         tree = parse_filter(filter_text, EXPERIMENTS, field="filter")
         order = parse_order_by(order_by, EXPERIMENTS)
         keys = _sort_keys(order)
@@ -118,30 +120,40 @@ class Experiments:
         def read(connection: Connection) -> Page[Experiment]:
             compiler = Compiler(EXPERIMENT_TARGET, connection.dialect.name, _Names())
             where = [] if tree is None else [compiler.compile(tree)]
-            found = store.search(connection, WORKSPACE, view.lifecycles, where, keys, position, limit + 1)
-            more = len(found) > limit
-            next_token = encode_token(kind, pack(found[limit - 1][0])) if more else None
+            found: list[tuple[Row, Experiment]] = []
+            after: Sequence[Any] | None = position
+            more = True
+            # Some may be hidden from the principal: read on until the page is full.
+            while more and len(found) <= limit:
+                rows = store.search(
+                    connection, principal.workspace.id, view.lifecycles, where, keys, after, limit + 1
+                )
+                found += [row for row in rows if sees(principal, row[1].place)]
+                more = len(rows) > limit
+                after = rows[-1][0] if rows else after
+            next_token = encode_token(kind, pack(found[limit - 1][0])) if len(found) > limit else None
             return Page([experiment for _, experiment in found[:limit]], next_token)
 
         return await self._database.read(read)
 
     async def rename(self, principal: Principal, experiment_id: int, name: str) -> None:
         """Give an active experiment a new name."""
-        del principal
         name = rules.experiment_name(name)
         now = clock.now_ms()
 
         def mutate(tx: Transaction) -> None:
-            found = must_lock(tx, experiment_id)
+            found = must_lock(tx, principal, experiment_id, Permission.EXPERIMENT_WRITE)
+            # Its new folder's rules decide too, or a rename would carry it past them.
+            require(principal, Permission.EXPERIMENT_WRITE, Place(found.id, name))
             if found.lifecycle is not Lifecycle.ACTIVE:
                 raise InvalidArgument(
                     f"Cannot rename experiment {experiment_id}: it is deleted. Restore it first.",
                     field="experiment_id",
                 )
-            other = store.find_by_name(tx, WORKSPACE, name)
-            if other is not None and other.id != experiment_id:
+            other = store.find_by_name(tx, principal.workspace.id, name)
+            if other is not None and other.id != found.id:
                 raise _taken(other)
-            store.save(tx, experiment_id, name=name, lifecycle=found.lifecycle, now=now)
+            store.save(tx, found.id, name=name, lifecycle=found.lifecycle, now=now)
 
         await self._database.write(mutate)
 
@@ -158,66 +170,88 @@ class Experiments:
         rules.check_key(tag.key, "key")
         rules.check_text(tag.value, rules.MAX_EXPERIMENT_TAG_VALUE, "value")
         await self._change_active(
-            principal, experiment_id, lambda tx: store.set_tags(tx, experiment_id, [tag])
+            principal, experiment_id, lambda tx, found: store.set_tags(tx, found.id, [tag])
         )
 
     async def delete_tag(self, principal: Principal, experiment_id: int, key: str) -> None:
         """Delete one tag of an active experiment."""
 
-        def mutate(tx: Transaction) -> None:
-            if not store.delete_tag(tx, experiment_id, key):
+        def mutate(tx: Transaction, found: Experiment) -> None:
+            if not store.delete_tag(tx, found.id, key):
                 raise NotFound(f"No tag with name: {key} in experiment with id {experiment_id}", field="key")
 
         await self._change_active(principal, experiment_id, mutate)
 
     async def _change_active(
-        self, principal: Principal, experiment_id: int, change: Callable[[Transaction], None]
+        self, principal: Principal, experiment_id: int, change: Callable[[Transaction, Experiment], None]
     ) -> None:
-        del principal
-
         def mutate(tx: Transaction) -> None:
-            must_be_active(tx, experiment_id)
-            change(tx)
+            change(tx, must_be_active(tx, principal, experiment_id, Permission.EXPERIMENT_WRITE))
 
         await self._database.write(mutate)
 
     async def _change_lifecycle(self, principal: Principal, experiment_id: int, wanted: Lifecycle) -> None:
-        del principal
         # Later than any run that was deleted by itself before: restoring tells them apart by the time.
         now = clock.now_ms() + 1
 
         def mutate(tx: Transaction) -> None:
-            found = must_lock(tx, experiment_id)
+            found = must_lock(tx, principal, experiment_id, Permission.EXPERIMENT_DELETE)
             if found.lifecycle is wanted:
                 state = "active" if wanted is Lifecycle.ACTIVE else "deleted"
                 raise NotFound(
                     f"No Experiment with id={experiment_id} to change: it is {state} already.",
                     field="experiment_id",
                 )
-            store.save(tx, experiment_id, name=found.name, lifecycle=wanted, now=now)
+            store.save(tx, found.id, name=found.name, lifecycle=wanted, now=now)
             if wanted is Lifecycle.DELETED:
-                run_store.delete_of_experiment(tx, experiment_id, now)
+                run_store.delete_of_experiment(tx, found.id, now)
+                note(tx, principal, "experiment.delete", "experiment", found.id, name=found.name)
             else:
-                run_store.restore_of_experiment(tx, experiment_id, since=found.last_update_time)
+                run_store.restore_of_experiment(tx, found.id, since=found.last_update_time)
+                note(tx, principal, "experiment.restore", "experiment", found.id, name=found.name)
 
         await self._database.write(mutate)
 
 
-def must_lock(tx: Transaction, experiment_id: int) -> Experiment:
-    """The experiment, in any lifecycle; nobody else changes it until the transaction ends."""
-    found = store.lock(tx, WORKSPACE, experiment_id)
+def must_lock(
+    tx: Transaction, principal: Principal, experiment_id: int, permission: Permission
+) -> Experiment:
+    """The experiment, in any lifecycle, for whoever holds the permission there.
+
+    Nobody else changes it until the transaction ends.
+    """
+    found = store.lock(tx, principal.workspace.id, id_of(principal, experiment_id))
     if found is None:
         raise missing(experiment_id)
+    admit(principal, permission, found.place, lambda: missing(experiment_id))
     return found
 
 
-def must_be_active(tx: Transaction, experiment_id: int) -> Experiment:
-    """The experiment, which isn't deleted; nobody else changes it until the transaction ends."""
-    found = must_lock(tx, experiment_id)
+def must_be_active(
+    tx: Transaction, principal: Principal, experiment_id: int, permission: Permission
+) -> Experiment:
+    """Like `must_lock`, for an experiment that isn't deleted."""
+    found = must_lock(tx, principal, experiment_id, permission)
     refusal = check_active(experiment_id, found.lifecycle)
     if refusal is not None:
         raise refusal
     return found
+
+
+def create_default(tx: Transaction, workspace: WorkspaceRef, now: int) -> int:
+    """The experiment that clients of a new workspace mean when they name none; returns its id."""
+    if workspace.id == DEFAULT_WORKSPACE.id:
+        store.insert_zero(tx, workspace.id, DEFAULT_NAME, f"{artifact_root(workspace.name)}/0", now)
+        return 0
+    created = store.insert(tx, workspace.id, DEFAULT_NAME, "", now)
+    assert created is not None  # noqa: S101 - the workspace is new
+    store.set_location(tx, created, f"{artifact_root(workspace.name)}/{created}")
+    return created
+
+
+def artifact_root(workspace: str) -> str:
+    """Where the artifacts of a workspace's experiments go: through this server."""
+    return f"mlflow-artifacts:/{workspace}"
 
 
 def check_active(experiment_id: int, lifecycle: int) -> InvalidArgument | None:

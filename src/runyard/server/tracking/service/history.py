@@ -11,8 +11,7 @@ from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.kernel.paging import decode_token, encode_token
 from runyard.server.metrics import engine
 from runyard.server.metrics.types import Points, Position, series_id
-from runyard.server.tracking.service.runs import missing_run
-from runyard.server.tracking.store import runs
+from runyard.server.tracking.service.runs import missing_run, readable
 from runyard.server.tracking.store.keys import Keys
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
@@ -42,17 +41,16 @@ class MetricHistory:
         self, principal: Principal, run: str, metric: str, *, limit: int, token: str | None
     ) -> HistoryPage:
         """A page of one metric of one run; empty when the run has no such metric."""
-        del principal
         position = None if token is None else _position(token)
 
         def read(connection: Connection) -> HistoryPage:
-            found = runs.find_id(connection, run)
+            found = readable(connection, self._keys, principal, [run]).get(run)
             if found is None:
                 raise missing_run(run)
             key = self._keys.find(connection, [metric]).get(metric)
             if key is None:
                 return HistoryPage(None, None)
-            page = engine.history(connection, series_id(found[0], key), after=position, limit=limit)
+            page = engine.history(connection, series_id(found.id, key), after=position, limit=limit)
             return HistoryPage(
                 page.points, None if page.next is None else encode_token("history", list(page.next))
             )
@@ -63,14 +61,13 @@ class MetricHistory:
         self, principal: Principal, run_ids: Sequence[str], metric: str, *, limit: int
     ) -> list[tuple[str, Points]]:
         """One metric of several runs, in the order of their ids, until `limit` points are reached."""
-        del principal
 
         def read(connection: Connection) -> list[tuple[str, Points]]:
-            found = runs.find_ids(connection, run_ids)
+            found = readable(connection, self._keys, principal, run_ids)
             key = self._keys.find(connection, [metric]).get(metric)
             if key is None:
                 return []
-            names = {series_id(found[run][0], key): run for run in sorted(found)}
+            names = {series_id(found[run].id, key): run for run in sorted(found)}
             return [
                 (names[series], points)
                 for series, points in engine.history_many(connection, list(names), limit=limit)
@@ -96,11 +93,10 @@ class MetricHistory:
             limit: the most points per run.
             steps: the first and the last step; None for all.
         """
-        del principal
         low, high = steps or (None, None)
 
         def read(connection: Connection) -> list[tuple[str, Points]]:
-            found = runs.find_ids(connection, run_ids)
+            found = readable(connection, self._keys, principal, run_ids)
             for run in run_ids:
                 if run not in found:
                     raise missing_run(run)
@@ -111,7 +107,7 @@ class MetricHistory:
                 (
                     run,
                     engine.sample(
-                        connection, series_id(found[run][0], key), count=limit, min_step=low, max_step=high
+                        connection, series_id(found[run].id, key), count=limit, min_step=low, max_step=high
                     ),
                 )
                 for run in run_ids

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from runyard.server.auth import Principal
+from runyard.server.auth import Permission, Place, Principal
 from runyard.server.db import Database, Row, Transaction
 from runyard.server.kernel.errors import InvalidArgument, RunyardError
 from runyard.server.metrics import engine
 from runyard.server.metrics.types import PointBatch
 from runyard.server.tracking import rules
+from runyard.server.tracking.service.access import refusal
 from runyard.server.tracking.service.models import missing as missing_model
-from runyard.server.tracking.service.runs import missing_run, must_be_active, refuse_deleted
+from runyard.server.tracking.service.runs import must_be_active, refuse, refuse_deleted
 from runyard.server.tracking.store import attributes, models, runs, summaries
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import MetricPoints, RunBatch, Tag
@@ -41,7 +43,6 @@ class RunLog:
 
     async def log(self, principal: Principal, batch: RunBatch) -> None:
         """Log points, params and tags to one active run: all of them or, on an error, none."""
-        del principal
         if batch.points is not None:
             _check_keys(batch.points)
             for at, origin in (batch.points.origins or {}).items():
@@ -52,36 +53,32 @@ class RunLog:
         rules.unique_params([(p.key, p.value) for p in batch.params])
         for i, tag in enumerate(batch.tags):
             rules.check_run_tag(tag, f"tags[{i}].")
-        await self._database.write_bulk(self._bulk, batch)
+        await self._database.write_bulk(self._bulk, (principal, batch))
 
     async def log_points(self, principal: Principal, run: str, points: MetricPoints, field: str) -> None:
         """Log points of one key to one active run."""
-        del principal
         rules.check_key(points.keys[0], field)
         for origin in (points.origins or {}).values():
             rules.check_origin(origin, "")
-        await self._database.write_bulk(self._bulk, RunBatch(run, points, [], []))
+        await self._database.write_bulk(self._bulk, (principal, RunBatch(run, points, [], [])))
 
     async def log_param(self, principal: Principal, run: str, param: Tag) -> None:
         """Log a parameter; logging the same value again changes nothing, another value is refused."""
-        del principal
         rules.check_key(param.key, "key")
         rules.check_param_value(param.value, "value")
-        await self._database.write_bulk(self._bulk, RunBatch(run, None, [param], []))
+        await self._database.write_bulk(self._bulk, (principal, RunBatch(run, None, [param], [])))
 
     async def set_tag(self, principal: Principal, run: str, tag: Tag) -> None:
         """Set a tag; an empty name of the run changes nothing."""
-        del principal
         rules.check_run_tag(tag, "")
-        await self._database.write_bulk(self._bulk, RunBatch(run, None, [], [tag]))
+        await self._database.write_bulk(self._bulk, (principal, RunBatch(run, None, [], [tag])))
 
     async def note_model(self, principal: Principal, run: str, model_json: str) -> None:
         """Append a model's description to the run's tag that lists its models."""
-        del principal
         model = _model_from(model_json)
 
         def mutate(tx: Transaction) -> None:
-            found = must_be_active(tx, run)
+            found = must_be_active(tx, self._keys, principal, run)
             key = self._keys.intern(tx, [MODELS_TAG])[MODELS_TAG]
             models = [*_models_in(attributes.tag_of(tx, found.id, key)), model]
             attributes.set_tags(tx, [(found.id, key, found.experiment_id, json.dumps(models))])
@@ -95,10 +92,10 @@ class _Logging:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    def run(self, tx: Transaction, items: Sequence[RunBatch]) -> list[RunyardError | None]:
+    def run(self, tx: Transaction, items: Sequence[tuple[Principal, RunBatch]]) -> list[RunyardError | None]:
         """Each item's outcome: None, or why nothing of it was written."""
-        group = _Group(tx, self._keys, items)
-        outcomes = [group.add(item) for item in items]
+        group = _Group(tx, self._keys, [item for _, item in items])
+        outcomes = [group.add(principal, item) for principal, item in items]
         # In the order of their keys, so that two processes on one database don't deadlock.
         attributes.insert_params(tx, sorted(group.params, key=_series_of))
         attributes.set_tags(tx, sorted(group.tags, key=_series_of))
@@ -121,6 +118,7 @@ class _Group:
 
     def __init__(self, tx: Transaction, keys: Keys, items: Sequence[RunBatch]) -> None:
         self._tx = tx
+        self._keys = keys
         self._runs = runs.find_ids(tx, list({item.run for item in items}))
         self._ids = keys.intern(tx, _names(items))
         measured = _models(items)
@@ -133,17 +131,18 @@ class _Group:
         self.summaries: list[Row] = []
         self.model_points: list[models.PointRow] = []
 
-    def add(self, item: RunBatch) -> RunyardError | None:
+    def add(self, principal: Principal, item: RunBatch) -> RunyardError | None:
         """Take one request's rows; returns why it is refused, if it is."""
         found = self._runs.get(item.run)
-        if found is None:
-            return missing_run(item.run)
-        run_id, experiment_id, lifecycle = found
-        refusal: RunyardError | None = refuse_deleted(item.run, lifecycle)
-        if refusal is None and item.points is not None and item.points.origins:
-            refusal = self._refuse_unknown_model(item.points)
-        if refusal is not None:
-            return refusal
+        refused = refuse(self._tx, self._keys, principal, item.run, found, Permission.RUN_WRITE)
+        if found is None or refused is not None:
+            return refused
+        run_id, experiment_id = found.id, found.experiment_id
+        refused = refuse_deleted(item.run, found.lifecycle)
+        if refused is None and item.points is not None and item.points.origins:
+            refused = self._refuse_model(principal, item.points)
+        if refused is not None:
+            return refused
         if item.params:
             conflict = self._add_params(run_id, experiment_id, item)
             if conflict is not None:
@@ -158,11 +157,18 @@ class _Group:
             self._add_points(run_id, experiment_id, item.points)
         return None
 
-    def _refuse_unknown_model(self, points: MetricPoints) -> RunyardError | None:
+    def _refuse_model(self, principal: Principal, points: MetricPoints) -> RunyardError | None:
+        """Why points may not measure the logged models that they name."""
         for at, origin in (points.origins or {}).items():
-            if origin.model_id not in self._models:
-                field = "model_id" if len(points.values) == 1 else f"metrics[{at}].model_id"
-                return missing_model(origin.model_id, field)
+            field = "model_id" if len(points.values) == 1 else f"metrics[{at}].model_id"
+            missing = partial(missing_model, origin.model_id, field)
+            model = self._models.get(origin.model_id)
+            if model is None or model.workspace_id != principal.workspace.id:
+                return missing()
+            place = Place(model.experiment_id, model.experiment_name)
+            refused = refusal(principal, Permission.MODEL_WRITE, place, missing)
+            if refused is not None:
+                return refused
         return None
 
     def _add_params(self, run_id: int, experiment_id: int, item: RunBatch) -> RunyardError | None:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
-from runyard.server.auth import Principal
+from runyard.server.auth import Permission, Principal, note
 from runyard.server.db import Connection, Database, Row, Transaction
 from runyard.server.db.sorting import pack, unpack
 from runyard.server.kernel import clock, ids
-from runyard.server.kernel.errors import InvalidArgument, NotFound
+from runyard.server.kernel.errors import InvalidArgument, NotFound, PermissionDenied
 from runyard.server.kernel.paging import decode_token, encode_token
-from runyard.server.kernel.search import MAX_ORDER_TERMS, Entity, Field, order_term, parse_filter
+from runyard.server.kernel.search import (
+    MAX_ORDER_TERMS,
+    And,
+    Comparison,
+    Entity,
+    Field,
+    Node,
+    Operator,
+    order_term,
+    parse_filter,
+)
 from runyard.server.tracking import names, rules
+from runyard.server.tracking.service.access import admit, in_scope, visible
 from runyard.server.tracking.service.experiments import must_be_active
 from runyard.server.tracking.store import models as store
 from runyard.server.tracking.store.keys import Keys
@@ -67,7 +79,6 @@ class LoggedModels:
 
         Its artifacts lie under its experiment's, in `models/<id>/artifacts`.
         """
-        del principal
         if name is not None:
             rules.check_model_name(name)
         rules.check_text(model_type, rules.MAX_MODEL_TYPE, "model_type")
@@ -77,7 +88,6 @@ class LoggedModels:
         rules.check_model_entries(tags, "tags")
         new = NewModel(
             ids.new_model_id(),
-            experiment_id,
             name or names.run_name(ids.random_below(names.COMBINATIONS)),
             model_type,
             source_run,
@@ -87,9 +97,15 @@ class LoggedModels:
         now = clock.now_ms()
 
         def mutate(tx: Transaction) -> LoggedModel:
-            home = must_be_active(tx, experiment_id).artifact_location
+            home = must_be_active(tx, principal, experiment_id, Permission.MODEL_WRITE)
+            if not in_scope(tx, self._keys, principal, source_run):
+                raise PermissionDenied(
+                    "This token is for one run and those below it: a model that it logs needs one of them as "
+                    "its source run (source_run_id)."
+                )
             key_ids = self._keys.intern(tx, {x.key for x in (*new.params, *new.tags)})
-            row = store.insert(tx, new, rules.location_below(home, f"models/{new.uuid}/artifacts"), now)
+            at = rules.location_below(home.artifact_location, f"models/{new.uuid}/artifacts")
+            row = store.insert(tx, new, home.id, at, now)
             store.insert_params(tx, _rows(row, new.params, key_ids))
             store.set_tags(tx, _rows(row, new.tags, key_ids))
             return LoggedModel(*row, new.params, new.tags, [])
@@ -98,10 +114,9 @@ class LoggedModels:
 
     async def get(self, principal: Principal, model_id: str, *, allow_deleted: bool = False) -> LoggedModel:
         """One model with everything that is logged to it."""
-        del principal
 
         def read(connection: Connection) -> LoggedModel:
-            found = must_find(connection, model_id)
+            found = must_find(connection, self._keys, principal, model_id)
             if found.lifecycle != Lifecycle.ACTIVE and not allow_deleted:
                 raise missing(model_id)
             return store.load(connection, self._keys, [found])[0]
@@ -116,13 +131,13 @@ class LoggedModels:
 
     async def delete(self, principal: Principal, model_id: str) -> None:
         """Move a model to the trash; one that is there stays there."""
-        del principal
         now = clock.now_ms()
 
         def mutate(tx: Transaction) -> None:
-            found = must_lock(tx, model_id)
+            found = must_lock(tx, self._keys, principal, model_id, Permission.MODEL_DELETE)
             if found.lifecycle != Lifecycle.DELETED:
                 store.delete_model(tx, found.id, now)
+                note(tx, principal, "model.delete", "model", model_id, experiment=found.experiment_id)
 
         await self._database.write(mutate)
 
@@ -189,7 +204,6 @@ class LoggedModels:
             limit: the page's size.
             token: where the page starts; it belongs to one search.
         """
-        del principal
         rules.check_count(len(datasets), "datasets")
         if len(experiment_ids) > MAX_EXPERIMENTS:
             raise InvalidArgument(
@@ -198,11 +212,14 @@ class LoggedModels:
                 field="experiment_ids",
             )
         tree = parse_filter(filter_text, MODELS, field="filter") if filter_text.strip() else None
-        query = ModelQuery(tuple(experiment_ids), tree, tuple(datasets), _order(order_by))
-        kind = f"models {crc32(repr(query).encode()):x}"
-        position = None if token is None else _position(query, decode_token(kind, token))
+        asked = ModelQuery(
+            tuple(experiment_ids), _within_scope(principal, tree), tuple(datasets), _order(order_by)
+        )
+        kind = f"models {crc32(repr(asked).encode()):x}"
+        position = None if token is None else _position(asked, decode_token(kind, token))
 
         def read(connection: Connection) -> Page[LoggedModel]:
+            query = replace(asked, experiments=tuple(visible(connection, principal, experiment_ids)))
             key_ids = self._keys.find(connection, keys_of(query))
             rows = find(connection, query, key_ids, position, limit + 1)
             found = store.load_by_id(connection, self._keys, [row[-1] for row in rows[:limit]])
@@ -214,8 +231,9 @@ class LoggedModels:
     async def _change(
         self, principal: Principal, model_id: str, change: Callable[[Transaction, store.ModelRow], None]
     ) -> None:
-        del principal
-        await self._database.write(lambda tx: change(tx, must_lock(tx, model_id)))
+        await self._database.write(
+            lambda tx: change(tx, must_lock(tx, self._keys, principal, model_id, Permission.MODEL_WRITE))
+        )
 
 
 def _order(sent: Sequence[ModelOrder]) -> tuple[ModelTerm, ...]:
@@ -248,20 +266,43 @@ def _position(query: ModelQuery, packed: Sequence[Any]) -> list[Any]:
     return position
 
 
-def must_find(connection: Connection, model_id: str) -> store.ModelRow:
-    """The model's row, in any lifecycle."""
-    found = store.find(connection, model_id)
-    if found is None:
-        raise missing(model_id)
-    return found
+def must_find(connection: Connection, keys: Keys, principal: Principal, model_id: str) -> store.ModelRow:
+    """The model's row, in any lifecycle, for whoever may read it."""
+    found = store.find(connection, principal.workspace.id, model_id)
+    return _admitted(connection, keys, principal, model_id, Permission.MODEL_READ, found)
 
 
-def must_lock(tx: Transaction, model_id: str) -> store.ModelRow:
-    """The model's row, in any lifecycle; nobody else changes it until the transaction ends."""
-    found = store.lock(tx, model_id)
-    if found is None:
+def must_lock(
+    tx: Transaction, keys: Keys, principal: Principal, model_id: str, permission: Permission
+) -> store.ModelRow:
+    """The model's row, for whoever holds the permission; nobody else changes it in this transaction."""
+    found = store.lock(tx, principal.workspace.id, model_id)
+    return _admitted(tx, keys, principal, model_id, permission, found)
+
+
+def _admitted(
+    connection: Connection,
+    keys: Keys,
+    principal: Principal,
+    model_id: str,
+    permission: Permission,
+    found: store.Located | None,
+) -> store.ModelRow:
+    if found is None or not in_scope(connection, keys, principal, found.row.source_run):
         raise missing(model_id)
-    return found
+    admit(principal, permission, found.place, lambda: missing(model_id))
+    return found.row
+
+
+def _within_scope(principal: Principal, tree: Node | None) -> Node | None:
+    """A filter of models for a credential that is for one run: it finds that run's."""
+    scope = principal.access.scope
+    if scope is None:
+        return tree
+    own = Comparison(Field(Entity.ATTRIBUTE, "source_run_id"), Operator.EQ, scope.run)
+    if tree is None:
+        return own
+    return And((own, *(tree.terms if isinstance(tree, And) else (tree,))))
 
 
 def missing(model_id: str, field: str = "model_id") -> NotFound:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runyard.server.auth import Principal
+from runyard.server.auth import Permission, Place, Principal, note
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock, ids
-from runyard.server.kernel.errors import InvalidArgument, NotFound, RunyardError
+from runyard.server.kernel.errors import InvalidArgument, NotFound, PermissionDenied, RunyardError
 from runyard.server.tracking import names, rules
-from runyard.server.tracking.service.experiments import WORKSPACE, check_active, missing
+from runyard.server.tracking.service.access import admit, in_scope, refusal
+from runyard.server.tracking.service.access import experiment_id as id_of
+from runyard.server.tracking.service.experiments import check_active, missing
 from runyard.server.tracking.store import attributes
 from runyard.server.tracking.store import experiments as experiment_store
 from runyard.server.tracking.store import runs as store
+from runyard.server.tracking.store.experiments import Home
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import Lifecycle, NewRun, Run, RunInfo, RunStatus, Tag
 
@@ -44,7 +47,6 @@ class Runs:
 
         The name comes from `name`, else from the tag `mlflow.runName`, else it is generated.
         """
-        del principal
         rules.check_text(user_id, rules.MAX_USER_ID, "user_id")
         rules.check_count(len(tags), "tags")
         all_tags = _with_name(tags, name)
@@ -52,29 +54,32 @@ class Runs:
             rules.check_run_tag(tag, f"tags[{i}].")
         new = NewRun(
             ids.new_run_id(),
-            experiment_id,
+            id_of(principal, experiment_id),
             all_tags[rules.NAME_TAG],
             user_id,
             clock.now_ms() if start_time is None else start_time,
             [Tag(key, value) for key, value in sorted(all_tags.items())],
         )
-        return await self._database.write_bulk(self._creation, new)
+        return await self._database.write_bulk(self._creation, (principal, new))
 
     async def get(self, principal: Principal, run_id: str) -> Run:
         """One run with everything that is logged to it, in any lifecycle."""
-        del principal
-        return await self._database.read_point(lambda c: store.load(c, self._keys, [must_find(c, run_id)])[0])
+
+        def read(connection: Connection) -> Run:
+            found = must_find(connection, self._keys, principal, run_id)
+            return store.load(connection, self._keys, [found])[0]
+
+        return await self._database.read_point(read)
 
     async def update(
         self, principal: Principal, run_id: str, *, status: int | None, end_time: int | None, name: str | None
     ) -> RunInfo:
         """Change an active run's status, end time or name; what is None stays."""
-        del principal
         if name:
             rules.check_text(name, rules.MAX_RUN_NAME, "run_name")
 
         def mutate(tx: Transaction) -> RunInfo:
-            found = must_be_active(tx, run_id)
+            found = must_be_active(tx, self._keys, principal, run_id)
             changed = RunInfo(
                 found.id,
                 found.uuid,
@@ -97,30 +102,28 @@ class Runs:
 
     async def delete(self, principal: Principal, run_id: str) -> None:
         """Move a run to the trash; one that is there stays there."""
-        del principal
-        now = clock.now_ms()
-
-        def mutate(tx: Transaction) -> None:
-            found = must_lock(tx, run_id)
-            if found.lifecycle != Lifecycle.DELETED:
-                store.set_lifecycle(tx, found.id, Lifecycle.DELETED, now)
-
-        await self._database.write(mutate)
+        await self._set_lifecycle(principal, run_id, Lifecycle.DELETED, "run.delete")
 
     async def restore(self, principal: Principal, run_id: str) -> None:
         """Bring a run back; an active one stays as it is."""
-        del principal
+        await self._set_lifecycle(principal, run_id, Lifecycle.ACTIVE, "run.restore")
+
+    async def _set_lifecycle(self, principal: Principal, run_id: str, wanted: Lifecycle, action: str) -> None:
         now = clock.now_ms()
-        await self._database.write(
-            lambda tx: store.set_lifecycle(tx, must_lock(tx, run_id).id, Lifecycle.ACTIVE, now)
-        )
+
+        def mutate(tx: Transaction) -> None:
+            found = must_lock(tx, self._keys, principal, run_id, Permission.RUN_DELETE)
+            if found.lifecycle != wanted:
+                store.set_lifecycle(tx, found.id, wanted, now)
+                note(tx, principal, action, "run", run_id, experiment=found.experiment_id)
+
+        await self._database.write(mutate)
 
     async def delete_tag(self, principal: Principal, run_id: str, key: str) -> None:
         """Delete one tag of an active run."""
-        del principal
 
         def mutate(tx: Transaction) -> None:
-            found = must_be_active(tx, run_id)
+            found = must_be_active(tx, self._keys, principal, run_id)
             key_id = self._keys.find(tx, [key]).get(key)
             if key_id is None or not attributes.delete_tag(tx, found.id, key_id):
                 raise NotFound(f"No tag with name: {rules.cut(key)} in run with id {run_id}", field="key")
@@ -134,24 +137,20 @@ class _Creation:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    def run(self, tx: Transaction, items: Sequence[NewRun]) -> list[Run | RunyardError]:
+    def run(self, tx: Transaction, items: Sequence[tuple[Principal, NewRun]]) -> list[Run | RunyardError]:
         """Each item's run, or why it can't be created."""
-        homes = experiment_store.lock_homes(tx, WORKSPACE, {item.experiment_id for item in items})
-        keys = self._keys.intern(tx, {tag.key for item in items for tag in item.tags})
+        homes = experiment_store.lock_homes(tx, {new.experiment_id for _, new in items})
+        keys = self._keys.intern(tx, {tag.key for _, new in items for tag in new.tags})
         outcomes: list[Run | RunyardError] = []
         rows: list[store.NewRow] = []
         tag_rows: list[tuple[int, int, int, str]] = []
         addresses: dict[int, str] = {}
         run_ids = iter(store.reserve_ids(tx, len(items)))
-        for item in items:
+        for principal, item in items:
             home = homes.get(item.experiment_id)
-            refusal = (
-                missing(item.experiment_id)
-                if home is None
-                else check_active(item.experiment_id, home.lifecycle)
-            )
-            if home is None or refusal is not None:
-                outcomes.append(refusal or missing(item.experiment_id))
+            refused = self._refused(tx, principal, item, home)
+            if home is None or refused is not None:
+                outcomes.append(refused or missing(item.experiment_id))
                 continue
             run_id = next(run_ids)
             rows.append((run_id, item.uuid, item.experiment_id, item.name, item.user_id, item.start_time))
@@ -177,30 +176,102 @@ class _Creation:
         attributes.set_tags(tx, tag_rows)
         return outcomes
 
+    def _refused(
+        self, tx: Transaction, principal: Principal, new: NewRun, home: Home | None
+    ) -> RunyardError | None:
+        experiment = new.experiment_id
+        if home is None or home.workspace_id != principal.workspace.id:
+            return missing(experiment)
+        place = Place(experiment, home.name)
+        refused = refusal(principal, Permission.RUN_WRITE, place, lambda: missing(experiment))
+        if refused is not None:
+            return refused
+        parent = next((tag.value for tag in new.tags if tag.key == rules.PARENT_TAG), "")
+        if not in_scope(tx, self._keys, principal, parent):
+            return PermissionDenied(
+                "This token is for one run and those below it: a new run needs that run, or one below it, as "
+                f"its parent (tag '{rules.PARENT_TAG}')."
+            )
+        return check_active(experiment, home.lifecycle)
 
-def must_find(connection: Connection, run_id: str) -> RunInfo:
-    """The run's row, in any lifecycle."""
-    found = store.find(connection, run_id)
-    if found is None:
+
+def must_find(
+    connection: Connection,
+    keys: Keys,
+    principal: Principal,
+    run_id: str,
+    permission: Permission = Permission.RUN_READ,
+) -> RunInfo:
+    """The run's row, in any lifecycle, for whoever holds the permission there."""
+    return _admitted(
+        connection,
+        keys,
+        principal,
+        run_id,
+        permission,
+        store.find(connection, principal.workspace.id, run_id),
+    )
+
+
+def must_lock(
+    tx: Transaction, keys: Keys, principal: Principal, run_id: str, permission: Permission
+) -> RunInfo:
+    """Like `must_find`; nobody else changes the row until the transaction ends."""
+    found = store.lock(tx, principal.workspace.id, run_id)
+    return _admitted(tx, keys, principal, run_id, permission, found)
+
+
+def must_be_active(
+    tx: Transaction,
+    keys: Keys,
+    principal: Principal,
+    run_id: str,
+    permission: Permission = Permission.RUN_WRITE,
+) -> RunInfo:
+    """Like `must_lock`, for a run that isn't deleted."""
+    found = must_lock(tx, keys, principal, run_id, permission)
+    refused = refuse_deleted(run_id, found.lifecycle)
+    if refused is not None:
+        raise refused
+    return found
+
+
+def readable(
+    connection: Connection, keys: Keys, principal: Principal, run_ids: Sequence[str]
+) -> dict[str, store.RunKey]:
+    """Those of the runs that stand in the principal's workspace and that it may read."""
+    found = store.find_ids(connection, list(dict.fromkeys(run_ids)))
+    return {run: key for run, key in found.items() if refuse(connection, keys, principal, run, key) is None}
+
+
+def refuse(
+    connection: Connection,
+    keys: Keys,
+    principal: Principal,
+    run_id: str,
+    found: store.RunKey | None,
+    permission: Permission = Permission.RUN_READ,
+) -> RunyardError | None:
+    """Why the principal may not do something with a run; None when it may."""
+    if found is None or found.workspace_id != principal.workspace.id:
+        return missing_run(run_id)
+    if not in_scope(connection, keys, principal, run_id):
+        return missing_run(run_id)
+    return refusal(principal, permission, found.place, lambda: missing_run(run_id))
+
+
+def _admitted(
+    connection: Connection,
+    keys: Keys,
+    principal: Principal,
+    run_id: str,
+    permission: Permission,
+    found: store.Located | None,
+) -> RunInfo:
+    if found is None or not in_scope(connection, keys, principal, run_id):
         raise missing_run(run_id)
-    return found
-
-
-def must_lock(tx: Transaction, run_id: str) -> RunInfo:
-    """The run's row, in any lifecycle; nobody else changes it until the transaction ends."""
-    found = store.lock(tx, run_id)
-    if found is None:
-        raise missing_run(run_id)
-    return found
-
-
-def must_be_active(tx: Transaction, run_id: str) -> RunInfo:
-    """The row of a run that isn't deleted; nobody else changes it until the transaction ends."""
-    found = must_lock(tx, run_id)
-    refusal = refuse_deleted(run_id, found.lifecycle)
-    if refusal is not None:
-        raise refusal
-    return found
+    admit(principal, permission, found.place, lambda: missing_run(run_id))
+    return found.info
 
 
 def refuse_deleted(run_id: str, lifecycle: int) -> InvalidArgument | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from runyard.server.auth import Principal
@@ -12,7 +13,19 @@ from runyard.server.db.database import READER_THREADS
 from runyard.server.db.sorting import pack, token_kind, unpack
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.kernel.paging import decode_token, encode_token
-from runyard.server.kernel.search import parse_filter, parse_order_by
+from runyard.server.kernel.search import (
+    And,
+    Comparison,
+    Entity,
+    Field,
+    Node,
+    Operator,
+    Or,
+    parse_filter,
+    parse_order_by,
+)
+from runyard.server.tracking import rules
+from runyard.server.tracking.service.access import visible
 from runyard.server.tracking.store import runs
 from runyard.server.tracking.store.columns import RUNS
 from runyard.server.tracking.store.keys import Keys
@@ -87,7 +100,6 @@ class RunSearch:
         load: Callable[[Connection, list[int]], list[T]],
     ) -> Page[T]:
         """A page of what `load` makes of the runs' surrogate ids; the rest as in `search`."""
-        del principal
         count = len(experiment_ids)
         if count > MAX_EXPERIMENTS:
             raise InvalidArgument(
@@ -95,14 +107,16 @@ class RunSearch:
                 field="experiment_ids",
             )
         order = parse_order_by(order_by, RUNS)
-        query = RunQuery(tuple(experiment_ids), parse_filter(filter_text, RUNS), order, view)
+        tree = within_scope(principal, parse_filter(filter_text, RUNS))
+        asked = RunQuery((), tree, order, view)
         kind = token_kind("runs", order)
         position = None
         if token is not None:
             packed = decode_token(kind, token)
-            position = query.form.checked(unpack(packed, len(packed)))
+            position = asked.form.checked(unpack(packed, len(packed)))
 
         def read(connection: Connection) -> Page[T]:
+            query = replace(asked, experiments=tuple(visible(connection, principal, experiment_ids)))
             rows = self._find(connection, query, position, limit + 1)
             found = load(connection, [row[-1] for row in rows[:limit]])
             return Page(found, encode_token(kind, pack(rows[limit - 1])) if len(rows) > limit else None)
@@ -122,3 +136,16 @@ class RunSearch:
                 "or add one that few runs meet, such as a param's value or a range of start_time.",
                 field="filter",
             ) from error
+
+
+def within_scope(principal: Principal, tree: Node | None) -> Node | None:
+    """A filter of runs for a credential that is for one run: it finds that one and its children."""
+    scope = principal.access.scope
+    if scope is None:
+        return tree
+    own = Comparison(Field(Entity.ATTRIBUTE, "run_id"), Operator.EQ, scope.run)
+    child = Comparison(Field(Entity.TAG, rules.PARENT_TAG), Operator.EQ, scope.run)
+    reached = Or((own, child))
+    if tree is None:
+        return reached
+    return And((reached, *(tree.terms if isinstance(tree, And) else (tree,))))

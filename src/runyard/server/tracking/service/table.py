@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from runyard.server.auth import Principal
+from runyard.server.auth import Principal, sees
 from runyard.server.db import Connection, Database
 from runyard.server.kernel.errors import InvalidArgument
-from runyard.server.tracking.service.experiments import WORKSPACE, missing
+from runyard.server.tracking.service.access import experiment_id as id_of
+from runyard.server.tracking.service.experiments import missing
 from runyard.server.tracking.service.search import RunSearch
 from runyard.server.tracking.store import experiments, runs, table
 from runyard.server.tracking.store.columns import STAGE_NAMES, STATUS_NAMES
@@ -134,12 +135,13 @@ class RunsTable:
         Raises:
             NotFound: the experiment doesn't exist.
         """
-        del principal
+        wanted = id_of(principal, experiment_id)
 
         def read(connection: Connection) -> ExperimentKeys:
-            if experiments.find(connection, WORKSPACE, experiment_id) is None:
+            experiment = experiments.find(connection, principal.workspace.id, wanted)
+            if experiment is None or not sees(principal, experiment.place):
                 raise missing(experiment_id)
-            found = table.keys_of(connection, experiment_id)
+            found = table.keys_of(connection, wanted)
             name = self._keys.names(connection, [key for ids in found for key in ids])
             metrics, params, tags = (sorted(name[key] for key in ids) for ids in found)
             return ExperimentKeys(metrics, params, tags)

@@ -22,9 +22,12 @@ _by_name = Query(
     select(*COLUMNS).where(e.c.workspace_id == bindparam("workspace"), e.c.name == bindparam("name"))
 )
 _homes = Query(
-    select(e.c.id, e.c.lifecycle, e.c.artifact_location)
-    .where(e.c.workspace_id == bindparam("workspace"), in_list(e.c.id, "ids"))
+    select(e.c.id, e.c.lifecycle, e.c.artifact_location, e.c.workspace_id, e.c.name)
+    .where(in_list(e.c.id, "ids"))
     .with_for_update(read=True)
+)
+_names = Query(
+    select(e.c.id, e.c.name).where(e.c.workspace_id == bindparam("workspace"), in_list(e.c.id, "ids"))
 )
 _tags_of = Query(
     select(t.c.experiment_id, t.c.key, t.c.value)
@@ -92,12 +95,19 @@ class Home(NamedTuple):
 
     lifecycle: int
     artifact_location: str
+    workspace_id: int
+    name: str
 
 
-def lock_homes(tx: Transaction, workspace: int, ids: Iterable[int]) -> dict[int, Home]:
-    """Those of the experiments that exist; until the transaction ends, nobody changes them."""
-    rows = tx.rows(_homes, workspace=workspace, ids=list(ids))
-    return {row[0]: Home(row[1], row[2]) for row in rows}
+def lock_homes(tx: Transaction, ids: Iterable[int]) -> dict[int, Home]:
+    """Those of the experiments that exist, anywhere; until the transaction ends, nobody changes them."""
+    rows = tx.rows(_homes, ids=list(ids))
+    return {row[0]: Home(*row[1:]) for row in rows}
+
+
+def names(connection: Connection, workspace: int, ids: Sequence[int]) -> dict[int, str]:
+    """The names of those experiments that stand in a workspace."""
+    return dict(connection.rows(_names, workspace=workspace, ids=list(ids)))
 
 
 def load(connection: Connection, rows: Sequence[Row]) -> list[Experiment]:
@@ -125,13 +135,13 @@ def insert(tx: Transaction, workspace: int, name: str, location: str, now: int) 
     return rows[0][0] if rows else None
 
 
-def insert_default(tx: Transaction, workspace: int, location: str, now: int) -> None:
-    """Experiment 0, which clients mean when they name none; one that exists stays as it is."""
+def insert_zero(tx: Transaction, workspace: int, name: str, location: str, now: int) -> None:
+    """The experiment 0; one that exists stays as it is."""
     tx.execute(
         _insert_default,
         id=0,
         workspace_id=workspace,
-        name="Default",
+        name=name,
         artifact_location=location,
         lifecycle=int(Lifecycle.ACTIVE),
         creation_time=now,

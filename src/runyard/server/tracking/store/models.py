@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Table, bindparam, delete, select, tuple_, update
 
+from runyard.server.auth import Place
 from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
 from runyard.server.tracking import tables as t
 from runyard.server.tracking.store.keys import Keys
@@ -37,11 +38,20 @@ COLUMNS = (
     m.lifecycle,
 )
 
-_of_uuid = select(*COLUMNS).where(m.uuid == bindparam("uuid"))
+_e = t.experiment.c
+_of_uuid = (
+    select(*COLUMNS, _e.name)
+    .select_from(t.logged_model.join(t.experiment, _e.id == m.experiment_id))
+    .where(m.uuid == bindparam("uuid"), _e.workspace_id == bindparam("workspace"))
+)
 _by_uuid = Query(_of_uuid)
-_by_uuid_locked = Query(_of_uuid.with_for_update(key_share=True))
+_by_uuid_locked = Query(_of_uuid.with_for_update(key_share=True, of=t.logged_model))
 _by_ids = Query(select(*COLUMNS).where(in_list(m.id, "ids")))
-_homes = Query(select(m.uuid, m.id, m.experiment_id).where(in_list(m.uuid, "uuids")))
+_homes = Query(
+    select(m.uuid, m.id, m.experiment_id, _e.workspace_id, _e.name)
+    .select_from(t.logged_model.join(t.experiment, _e.id == m.experiment_id))
+    .where(in_list(m.uuid, "uuids"))
+)
 _insert = Query(
     lambda d: (
         d.insert(t.logged_model)
@@ -140,23 +150,37 @@ class Home(NamedTuple):
 
     id: int
     experiment_id: int
+    workspace_id: int
+    experiment_name: str
 
 
-def find(connection: Connection, uuid: str) -> ModelRow | None:
-    """One model's row, in any lifecycle."""
-    row = connection.row(_by_uuid, uuid=uuid)
-    return None if row is None else ModelRow(*row)
+class Located(NamedTuple):
+    """A model's row and where it stands."""
+
+    row: ModelRow
+    place: Place
 
 
-def lock(tx: Transaction, uuid: str) -> ModelRow | None:
+def find(connection: Connection, workspace: int, uuid: str) -> Located | None:
+    """One model of a workspace, in any lifecycle."""
+    return _located(connection.row(_by_uuid, uuid=uuid, workspace=workspace))
+
+
+def lock(tx: Transaction, workspace: int, uuid: str) -> Located | None:
     """Like `find`; until the transaction ends, nobody else changes the row."""
-    row = tx.row(_by_uuid_locked, uuid=uuid)
-    return None if row is None else ModelRow(*row)
+    return _located(tx.row(_by_uuid_locked, uuid=uuid, workspace=workspace))
+
+
+def _located(row: Row | None) -> Located | None:
+    if row is None:
+        return None
+    found = ModelRow(*row[:-1])
+    return Located(found, Place(found.experiment_id, row[-1]))
 
 
 def find_homes(connection: Connection, uuids: Collection[str]) -> dict[str, Home]:
     """Those of the models that exist, in any lifecycle."""
-    return {row[0]: Home(row[1], row[2]) for row in connection.rows(_homes, uuids=list(uuids))}
+    return {row[0]: Home(*row[1:]) for row in connection.rows(_homes, uuids=list(uuids))}
 
 
 def load_by_id(connection: Connection, keys: Keys, ids: Sequence[int]) -> list[LoggedModel]:
@@ -181,11 +205,11 @@ def load(connection: Connection, keys: Keys, rows: Sequence[ModelRow]) -> list[L
     return [LoggedModel(*row, params_of[row.id], tags_of[row.id], points_of[row.id]) for row in rows]
 
 
-def insert(tx: Transaction, new: NewModel, artifact_location: str, now: int) -> ModelRow:
+def insert(tx: Transaction, new: NewModel, experiment_id: int, artifact_location: str, now: int) -> ModelRow:
     """A new active model that is pending; without its params and tags."""
     values: dict[str, Any] = {
         "uuid": new.uuid,
-        "experiment_id": new.experiment_id,
+        "experiment_id": experiment_id,
         "name": new.name,
         "artifact_location": artifact_location,
         "creation_time": now,

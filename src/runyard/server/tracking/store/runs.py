@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Integer, bindparam, func, literal_column, null, or_, select, update
 from sqlalchemy import insert as insert_into
 from sqlalchemy.sql.functions import coalesce
 
+from runyard.server.auth import Place
 from runyard.server.db import Connection, Query, Row, Transaction, in_list
 from runyard.server.tracking import tables as t
 from runyard.server.tracking.store.keys import Keys
@@ -47,12 +49,24 @@ COLUMNS = (
 )
 FROM = r.join(e, e.c.id == r.c.experiment_id)
 
-_of_uuid = select(*COLUMNS).select_from(FROM).where(r.c.uuid == bindparam("uuid"))
+_of_uuid = (
+    select(*COLUMNS, e.c.name)
+    .select_from(FROM)
+    .where(r.c.uuid == bindparam("uuid"), e.c.workspace_id == bindparam("workspace"))
+)
 _by_uuid = Query(_of_uuid)
 _by_uuid_locked = Query(_of_uuid.with_for_update(key_share=True, of=r))
 _by_ids = Query(select(*COLUMNS).select_from(FROM).where(in_list(r.c.id, "ids")))
-_id_of = Query(select(r.c.id, r.c.experiment_id, r.c.lifecycle).where(r.c.uuid == bindparam("uuid")))
-_ids_of = Query(select(r.c.uuid, r.c.id, r.c.experiment_id, r.c.lifecycle).where(in_list(r.c.uuid, "uuids")))
+_ids_of = Query(
+    select(r.c.uuid, r.c.id, r.c.experiment_id, r.c.lifecycle, e.c.workspace_id, e.c.name)
+    .select_from(FROM)
+    .where(in_list(r.c.uuid, "uuids"))
+)
+_parent = Query(
+    select(t.run_tag.c.value)
+    .select_from(r.join(t.run_tag, t.run_tag.c.run_id == r.c.id))
+    .where(r.c.uuid == bindparam("uuid"), t.run_tag.c.key_id == bindparam("key"))
+)
 
 _params = Query(
     select(t.run_param.c.run_id, t.run_param.c.key_id, t.run_param.c.value).where(
@@ -147,26 +161,54 @@ def info_from(row: Row) -> RunInfo:
     return RunInfo(*row)
 
 
-def find(connection: Connection, uuid: str) -> RunInfo | None:
-    """One run's row, in any lifecycle."""
-    row = connection.row(_by_uuid, uuid=uuid)
-    return None if row is None else RunInfo(*row)
+class Located(NamedTuple):
+    """A run's row and where it stands."""
+
+    info: RunInfo
+    place: Place
 
 
-def lock(tx: Transaction, uuid: str) -> RunInfo | None:
+class RunKey(NamedTuple):
+    """What is needed of a run to log to it or to read its series."""
+
+    id: int
+    experiment_id: int
+    lifecycle: int
+    workspace_id: int
+    experiment_name: str
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.experiment_id, self.experiment_name)
+
+
+def find(connection: Connection, workspace: int, uuid: str) -> Located | None:
+    """One run of a workspace, in any lifecycle."""
+    return _located(connection.row(_by_uuid, uuid=uuid, workspace=workspace))
+
+
+def lock(tx: Transaction, workspace: int, uuid: str) -> Located | None:
     """Like `find`; until the transaction ends, nobody else changes the row."""
-    row = tx.row(_by_uuid_locked, uuid=uuid)
-    return None if row is None else RunInfo(*row)
+    return _located(tx.row(_by_uuid_locked, uuid=uuid, workspace=workspace))
 
 
-def find_id(connection: Connection, uuid: str) -> tuple[int, int, int] | None:
-    """A run's surrogate id, its experiment and its lifecycle."""
-    return connection.row(_id_of, uuid=uuid)
+def _located(row: Row | None) -> Located | None:
+    if row is None:
+        return None
+    info = RunInfo(*row[:-1])
+    return Located(info, Place(info.experiment_id, row[-1]))
 
 
-def find_ids(connection: Connection, uuids: Sequence[str]) -> dict[str, tuple[int, int, int]]:
-    """Surrogate id, experiment and lifecycle of those `uuids` that exist."""
-    return {row[0]: row[1:] for row in connection.rows(_ids_of, uuids=list(uuids))}
+def find_ids(connection: Connection, uuids: Sequence[str]) -> dict[str, RunKey]:
+    """Those runs that exist, in whatever workspace."""
+    return {row[0]: RunKey(*row[1:]) for row in connection.rows(_ids_of, uuids=list(uuids))}
+
+
+def parent(connection: Connection, uuid: str, key: int) -> str | None:
+    """The run that a run's tag with this key names as its parent."""
+    found: str | None = connection.value(_parent, uuid=uuid, key=key)
+    return found
 
 
 def load_by_id(connection: Connection, keys: Keys, ids: Sequence[int]) -> list[Run]:

@@ -240,4 +240,133 @@ CREATE TABLE run_model (
 
 CREATE INDEX ix_run_model_model ON run_model (model_uuid, run_id);
 
-INSERT INTO alembic_version (version_num) VALUES ('0001')
+INSERT INTO alembic_version (version_num) VALUES ('0001');
+
+CREATE TABLE workspace (
+	id BIGSERIAL NOT NULL,
+	name TEXT COLLATE "C" NOT NULL,
+	description TEXT COLLATE "C" NOT NULL,
+	state SMALLINT NOT NULL,
+	creation_time BIGINT NOT NULL,
+	last_update_time BIGINT NOT NULL,
+	deleted_time BIGINT,
+	default_experiment_id BIGINT NOT NULL,
+	CONSTRAINT pk_workspace PRIMARY KEY (id),
+	CONSTRAINT uq_workspace_name UNIQUE (name)
+);
+
+CREATE TABLE workspace_tag (
+	workspace_id BIGINT NOT NULL,
+	key TEXT COLLATE "C" NOT NULL,
+	value TEXT COLLATE "C" NOT NULL,
+	CONSTRAINT pk_workspace_tag PRIMARY KEY (workspace_id, key)
+);
+
+CREATE TABLE principal (
+	id BIGSERIAL NOT NULL,
+	kind SMALLINT NOT NULL,
+	external_id TEXT COLLATE "C",
+	name TEXT COLLATE "C" NOT NULL,
+	display_name TEXT COLLATE "C" NOT NULL,
+	email TEXT COLLATE "C" NOT NULL,
+	password_hash TEXT COLLATE "C",
+	is_admin SMALLINT NOT NULL,
+	is_disabled SMALLINT NOT NULL,
+	creation_time BIGINT NOT NULL,
+	CONSTRAINT pk_principal PRIMARY KEY (id),
+	CONSTRAINT uq_principal_external_id UNIQUE (external_id),
+	CONSTRAINT uq_principal_name UNIQUE (name)
+);
+
+CREATE TABLE group_member (
+	group_id BIGINT NOT NULL,
+	principal_id BIGINT NOT NULL,
+	CONSTRAINT pk_group_member PRIMARY KEY (group_id, principal_id)
+);
+
+CREATE INDEX ix_group_member_principal_id ON group_member (principal_id);
+
+CREATE TABLE role (
+	name TEXT COLLATE "C" NOT NULL,
+	description TEXT COLLATE "C" NOT NULL,
+	actions TEXT COLLATE "C" NOT NULL,
+	not_actions TEXT COLLATE "C" NOT NULL,
+	CONSTRAINT pk_role PRIMARY KEY (name)
+);
+
+CREATE TABLE role_assignment (
+	workspace_id BIGINT NOT NULL,
+	principal_id BIGINT NOT NULL,
+	role TEXT COLLATE "C" NOT NULL,
+	CONSTRAINT pk_role_assignment PRIMARY KEY (workspace_id, principal_id, role)
+);
+
+CREATE INDEX ix_role_assignment_principal_id ON role_assignment (principal_id);
+
+CREATE TABLE folder_rule (
+	workspace_id BIGINT NOT NULL,
+	principal_id BIGINT NOT NULL,
+	path TEXT COLLATE "C" NOT NULL,
+	level SMALLINT NOT NULL,
+	CONSTRAINT pk_folder_rule PRIMARY KEY (workspace_id, principal_id, path)
+);
+
+CREATE INDEX ix_folder_rule_workspace_id_path ON folder_rule (workspace_id, path);
+
+CREATE TABLE experiment_rule (
+	workspace_id BIGINT NOT NULL,
+	principal_id BIGINT NOT NULL,
+	experiment_id BIGINT NOT NULL,
+	level SMALLINT NOT NULL,
+	CONSTRAINT pk_experiment_rule PRIMARY KEY (workspace_id, principal_id, experiment_id)
+);
+
+CREATE INDEX ix_experiment_rule_experiment_id ON experiment_rule (experiment_id);
+
+CREATE TABLE token (
+	id BIGSERIAL NOT NULL,
+	hash BYTEA NOT NULL,
+	kind SMALLINT NOT NULL,
+	principal_id BIGINT NOT NULL,
+	name TEXT COLLATE "C" NOT NULL,
+	workspace_id BIGINT,
+	run_uuid TEXT COLLATE "C",
+	experiment_id BIGINT,
+	creation_time BIGINT NOT NULL,
+	expiry_time BIGINT NOT NULL,
+	last_used_time BIGINT,
+	CONSTRAINT pk_token PRIMARY KEY (id),
+	CONSTRAINT uq_token_hash UNIQUE (hash)
+);
+
+ALTER TABLE token ALTER COLUMN hash SET STORAGE EXTERNAL;
+
+CREATE INDEX ix_token_expiry_time ON token (expiry_time);
+
+CREATE INDEX ix_token_principal_id ON token (principal_id, id);
+
+CREATE INDEX ix_token_run_uuid ON token (run_uuid);
+
+CREATE TABLE event (
+	id BIGSERIAL NOT NULL,
+	time BIGINT NOT NULL,
+	workspace_id BIGINT NOT NULL,
+	actor_id BIGINT NOT NULL,
+	actor TEXT COLLATE "C" NOT NULL,
+	credential TEXT COLLATE "C" NOT NULL,
+	address TEXT COLLATE "C" NOT NULL,
+	action TEXT COLLATE "C" NOT NULL,
+	target_type TEXT COLLATE "C" NOT NULL,
+	target TEXT COLLATE "C" NOT NULL,
+	detail TEXT COLLATE "C" NOT NULL,
+	sequence BIGINT,
+	hash BYTEA,
+	CONSTRAINT pk_event PRIMARY KEY (id),
+	CONSTRAINT uq_event_sequence UNIQUE (sequence)
+);
+
+ALTER TABLE event ALTER COLUMN hash SET STORAGE EXTERNAL;
+
+CREATE INDEX ix_event_workspace_id_id ON event (workspace_id, id);
+
+UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001'

@@ -242,4 +242,135 @@ CREATE TABLE run_model (
 
 CREATE INDEX ix_run_model_model ON run_model (model_uuid, run_id);
 
-INSERT INTO alembic_version (version_num) VALUES ('0001')
+INSERT INTO alembic_version (version_num) VALUES ('0001');
+
+CREATE TABLE workspace (
+	id INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	description TEXT NOT NULL,
+	state SMALLINT NOT NULL,
+	creation_time BIGINT NOT NULL,
+	last_update_time BIGINT NOT NULL,
+	deleted_time BIGINT,
+	default_experiment_id BIGINT NOT NULL,
+	CONSTRAINT pk_workspace PRIMARY KEY (id),
+	CONSTRAINT uq_workspace_name UNIQUE (name)
+);
+
+CREATE TABLE workspace_tag (
+	workspace_id BIGINT NOT NULL,
+	"key" TEXT NOT NULL,
+	value TEXT NOT NULL,
+	CONSTRAINT pk_workspace_tag PRIMARY KEY (workspace_id, "key")
+)
+ WITHOUT ROWID;
+
+CREATE TABLE principal (
+	id INTEGER NOT NULL,
+	kind SMALLINT NOT NULL,
+	external_id TEXT,
+	name TEXT NOT NULL,
+	display_name TEXT NOT NULL,
+	email TEXT NOT NULL,
+	password_hash TEXT,
+	is_admin SMALLINT NOT NULL,
+	is_disabled SMALLINT NOT NULL,
+	creation_time BIGINT NOT NULL,
+	CONSTRAINT pk_principal PRIMARY KEY (id),
+	CONSTRAINT uq_principal_external_id UNIQUE (external_id),
+	CONSTRAINT uq_principal_name UNIQUE (name)
+);
+
+CREATE TABLE group_member (
+	group_id BIGINT NOT NULL,
+	principal_id BIGINT NOT NULL,
+	CONSTRAINT pk_group_member PRIMARY KEY (group_id, principal_id)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX ix_group_member_principal_id ON group_member (principal_id);
+
+CREATE TABLE role (
+	name TEXT NOT NULL,
+	description TEXT NOT NULL,
+	actions TEXT NOT NULL,
+	not_actions TEXT NOT NULL,
+	CONSTRAINT pk_role PRIMARY KEY (name)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE role_assignment (
+	workspace_id BIGINT NOT NULL,
+	principal_id BIGINT NOT NULL,
+	role TEXT NOT NULL,
+	CONSTRAINT pk_role_assignment PRIMARY KEY (workspace_id, principal_id, role)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX ix_role_assignment_principal_id ON role_assignment (principal_id);
+
+CREATE TABLE folder_rule (
+	workspace_id BIGINT NOT NULL,
+	principal_id BIGINT NOT NULL,
+	path TEXT NOT NULL,
+	level SMALLINT NOT NULL,
+	CONSTRAINT pk_folder_rule PRIMARY KEY (workspace_id, principal_id, path)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX ix_folder_rule_workspace_id_path ON folder_rule (workspace_id, path);
+
+CREATE TABLE experiment_rule (
+	workspace_id BIGINT NOT NULL,
+	principal_id BIGINT NOT NULL,
+	experiment_id BIGINT NOT NULL,
+	level SMALLINT NOT NULL,
+	CONSTRAINT pk_experiment_rule PRIMARY KEY (workspace_id, principal_id, experiment_id)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX ix_experiment_rule_experiment_id ON experiment_rule (experiment_id);
+
+CREATE TABLE token (
+	id INTEGER NOT NULL,
+	hash BLOB NOT NULL,
+	kind SMALLINT NOT NULL,
+	principal_id BIGINT NOT NULL,
+	name TEXT NOT NULL,
+	workspace_id BIGINT,
+	run_uuid TEXT,
+	experiment_id BIGINT,
+	creation_time BIGINT NOT NULL,
+	expiry_time BIGINT NOT NULL,
+	last_used_time BIGINT,
+	CONSTRAINT pk_token PRIMARY KEY (id),
+	CONSTRAINT uq_token_hash UNIQUE (hash)
+);
+
+CREATE INDEX ix_token_expiry_time ON token (expiry_time);
+
+CREATE INDEX ix_token_principal_id ON token (principal_id, id);
+
+CREATE INDEX ix_token_run_uuid ON token (run_uuid);
+
+CREATE TABLE event (
+	id INTEGER NOT NULL,
+	time BIGINT NOT NULL,
+	workspace_id BIGINT NOT NULL,
+	actor_id BIGINT NOT NULL,
+	actor TEXT NOT NULL,
+	credential TEXT NOT NULL,
+	address TEXT NOT NULL,
+	action TEXT NOT NULL,
+	target_type TEXT NOT NULL,
+	target TEXT NOT NULL,
+	detail TEXT NOT NULL,
+	sequence BIGINT,
+	hash BLOB,
+	CONSTRAINT pk_event PRIMARY KEY (id),
+	CONSTRAINT uq_event_sequence UNIQUE (sequence)
+);
+
+CREATE INDEX ix_event_workspace_id_id ON event (workspace_id, id);
+
+UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001'

@@ -1,0 +1,106 @@
+"""Roles, and how often somebody may try. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from runyard.server.auth.types import Permission, RoleDefinition
+
+OWNER = "Owner"
+
+BUILT_IN: Mapping[str, RoleDefinition] = {
+    role.name: role
+    for role in (
+        RoleDefinition(OWNER, "Everything in the workspace, whatever the rules of folders say.", ["*"], []),
+        RoleDefinition(
+            "Contributor",
+            "Everything but deleting the workspace, its members' roles and the rules of others' folders.",
+            ["*"],
+            ["workspaces/delete", "members/write", "experiments/permissions/write"],
+        ),
+        RoleDefinition(
+            "Data Scientist",
+            "Experiments, runs, models and artifacts; nothing of the workspace itself.",
+            [
+                "experiments/*",
+                "metadata/*",
+                "loggedModels/*",
+                "trash/read",
+                "workspaces/read",
+                "members/read",
+            ],
+            ["experiments/permissions/write"],
+        ),
+        RoleDefinition(
+            "Compute Operator",
+            "Compute targets; of everything else the workspace's description only.",
+            ["compute/*", "workspaces/read", "members/read"],
+            [],
+        ),
+        RoleDefinition("Reader", "Sees everything and changes nothing.", ["*/read"], ["activity/read"]),
+    )
+}
+
+_UNGRANTED = (Permission.PUBLIC, Permission.SIGNED_IN)
+_GRANTABLE = tuple(p for p in Permission if p not in _UNGRANTED and not p.of_server)
+
+
+def permissions_of(roles: Iterable[RoleDefinition]) -> frozenset[Permission]:
+    """What the roles give together. Nothing of a role's NotActions comes from its own Actions."""
+    found: set[Permission] = set()
+    for role in roles:
+        found |= {p for p in _GRANTABLE if _matches(p, role.actions) and not _matches(p, role.not_actions)}
+    return frozenset(found)
+
+
+def _matches(permission: Permission, patterns: Iterable[str]) -> bool:
+    return any(_pattern(pattern).fullmatch(permission.value) for pattern in patterns)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in text.split("*")), re.IGNORECASE)
+
+
+class Attempts:
+    """Counts failures per key over a window of time.
+
+    Args:
+        seconds: the window's length.
+    """
+
+    MAX_KEYS = 10_000
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._counts: dict[str, tuple[float, int]] = {}
+
+    def wait(self, key: str, most: int, now: float) -> float:
+        """How many seconds until the key may try again; 0 for at once."""
+        start, count = self._counts.get(key, (now, 0))
+        end = start + self._seconds
+        return end - now if count >= most and end > now else 0.0
+
+    def note(self, key: str, now: float) -> None:
+        """Count a try."""
+        start, count = self._counts.get(key, (now, 0))
+        if now >= start + self._seconds:
+            start, count = now, 0
+        elif key not in self._counts and len(self._counts) >= self.MAX_KEYS:
+            self._drop_old(now)
+        self._counts[key] = (start, count + 1)
+
+    def take_back(self, key: str) -> None:
+        """Uncount a try that succeeded."""
+        start, count = self._counts.get(key, (0.0, 0))
+        if count > 0:
+            self._counts[key] = (start, count - 1)
+
+    def forget(self, key: str) -> None:
+        """Begin anew with a key."""
+        self._counts.pop(key, None)
+
+    def _drop_old(self, now: float) -> None:
+        kept = {key: found for key, found in self._counts.items() if found[0] + self._seconds > now}
+        # Still too many: whoever made so many names is kept out by the limit of its address.
+        self._counts = kept if len(kept) < self.MAX_KEYS else {}

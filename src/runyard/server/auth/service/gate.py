@@ -1,0 +1,351 @@
+"""From a request to its principal: the one place where credentials are looked at and permissions enforced.
+
+What was found out about a credential is kept for five seconds: that is how long a revocation may take to
+reach another process. In this one, `forget` makes it immediate.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from runyard.server.auth.rules import BUILT_IN, OWNER, permissions_of
+from runyard.server.auth.service.passwords import Passwords, wrong
+from runyard.server.auth.service.policy import check_state, denied
+from runyard.server.auth.store import access as store
+from runyard.server.auth.store import roles as role_store
+from runyard.server.auth.store import tokens as token_store
+from runyard.server.auth.types import (
+    LOCAL,
+    LOCAL_IDENTITY,
+    OF_RUN_TOKEN,
+    TRACKING,
+    Access,
+    Identity,
+    Permission,
+    Principal,
+    PrincipalKind,
+    RunScope,
+    TokenKind,
+    WorkspaceRef,
+    WorkspaceState,
+)
+from runyard.server.db import Connection, Database, Transaction
+from runyard.server.kernel import clock, ids
+from runyard.server.kernel.errors import NotFound, PermissionDenied, RunyardError, Unauthenticated
+
+KEPT_SECONDS = 5.0
+# While there is no user, how often is looked for one that another process made.
+LOOK_SECONDS = 1.0
+MAX_KEPT = 10_000
+USE_NOTED_MS = 60_000
+COOKIE = "runyard_session"
+
+FindWorkspace = Callable[[Connection, str], WorkspaceRef | None]
+
+
+class _Found(NamedTuple):
+    """What a credential turned out to be, in one workspace."""
+
+    until: float
+    # None: the workspace isn't there for it.
+    principal: Principal | None
+    # The same principal without a workspace, for what needs none.
+    anywhere: Principal
+
+
+class Gate:
+    """Recognizes principals and lets them pass, or not.
+
+    Args:
+        database: where principals live.
+        find_workspace: the workspace of a name, in a snapshot.
+        passwords: verifies them.
+    """
+
+    def __init__(self, database: Database, find_workspace: FindWorkspace, passwords: Passwords) -> None:
+        self._database = database
+        self._find_workspace = find_workspace
+        self._passwords = passwords
+        self._key = ids.new_secret_key()
+        self._kept: dict[tuple[bytes, str], _Found] = {}
+        self._local: dict[str, _Found] = {}
+        self._login_required = False
+        self._looked = 0.0
+
+    @property
+    def login_required(self) -> bool:
+        """Whether a user exists, so that everybody has to sign in."""
+        return self._login_required
+
+    async def look(self) -> None:
+        """Find out whether a user exists."""
+        self._looked = clock.monotonic()
+        self._login_required = await self._database.read_point(store.any_user)
+
+    def forget(self) -> None:
+        """Look everything up anew: principals, roles, rules, tokens or workspaces have changed."""
+        self._kept.clear()
+        self._local.clear()
+        self._looked = 0.0
+
+    def __call__(
+        self, scope: Mapping[str, Any], permission: Permission, workspace: str
+    ) -> Principal | Awaitable[Principal]:
+        """The principal of a request, if it holds the permission in the workspace.
+
+        Args:
+            scope: the request's ASGI scope.
+            permission: what the route declares.
+            workspace: the name of the workspace that the request chose.
+
+        Raises:
+            Unauthenticated: there is no credential, or it isn't valid (any more).
+            NotFound: the workspace doesn't exist for this principal.
+            PermissionDenied: it doesn't hold the permission.
+        """
+        if permission is Permission.PUBLIC:
+            return LOCAL if not self._login_required else _NOBODY
+        now = clock.monotonic()
+        if not self._login_required and now < self._looked + LOOK_SECONDS:
+            local = self._local.get(workspace)
+            if local is not None and local.until > now:
+                return _admit(local, permission, workspace, scope)
+            return self._slowly(scope, permission, workspace)
+        sent = _sent(scope)
+        if self._login_required and sent is not None:
+            found = self._kept.get((self._digest(sent), workspace))
+            if found is not None and found.until > now:
+                return _admit(found, permission, workspace, scope)
+        return self._slowly(scope, permission, workspace)
+
+    async def recognize(self, scope: Mapping[str, Any]) -> Principal | None:
+        """Whom a request's credential belongs to, in no workspace; None without a valid one."""
+        sent = _sent(scope)
+        if sent is None or not self._login_required:
+            return None
+        try:
+            return (await self._find(sent, "default", _address(scope))).anywhere
+        except Unauthenticated:
+            return None
+
+    async def _slowly(self, scope: Mapping[str, Any], permission: Permission, workspace: str) -> Principal:
+        if not self._login_required and clock.monotonic() >= self._looked + LOOK_SECONDS:
+            await self.look()
+        if not self._login_required:
+            found = await self._database.read_point(lambda c: self._find_local(c, workspace))
+            self._local[workspace] = found
+            return _admit(found, permission, workspace, scope)
+        sent = _sent(scope)
+        if sent is None:
+            raise Unauthenticated(
+                "Sign in first: send a token (MLFLOW_TRACKING_TOKEN, RUNYARD_TOKEN, 'Authorization: Bearer "
+                "...') or a name and a password (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD)."
+            )
+        digest = self._digest(sent)
+        found = await self._find(sent, workspace, _address(scope))
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
+        self._kept[digest, workspace] = found
+        return _admit(found, permission, workspace, scope)
+
+    async def _find(self, sent: bytes, workspace: str, address: str) -> _Found:
+        name, secret = _parsed(sent)
+        if any(secret.startswith(kind.prefix) for kind in TokenKind):
+            digest = hashlib.sha256(secret.encode()).digest()
+            found, used = await self._database.read_point(lambda c: self._of_token(c, digest, workspace))
+            if used is not None:
+                # Not part of the request: it is answered without waiting for this.
+                self._database.write_later(used)
+            return found
+        if name is None:
+            raise Unauthenticated("This token isn't one that this server gave.")
+        row = await self._database.read_point(lambda c: store.find_by_name(c, name.lower()))
+        stored = None if row is None or row.is_disabled else row.password_hash
+        digest = self._digest(sent)
+        if stored is None or not self._passwords.remembered(digest, stored):
+            if not await self._passwords.verify(name.lower(), secret, stored, address):
+                raise wrong()
+            assert stored is not None  # noqa: S101 - nobody's password never matches
+            self._passwords.remember(digest, stored)
+        assert row is not None  # noqa: S101 - it had the password
+        principal_id = row.id
+        return await self._database.read_point(
+            lambda c: self._compose(c, principal_id, workspace, "password", None, None)
+        )
+
+    def _of_token(
+        self, connection: Connection, digest: bytes, workspace: str
+    ) -> tuple[_Found, Callable[[Transaction], None] | None]:
+        token = store.find_token(connection, digest)
+        if token is None:
+            raise Unauthenticated("This token isn't one that this server gave, or it was revoked.")
+        now, kind = clock.now_ms(), TokenKind(token.kind)
+        if token.expiry_time <= now:
+            raise Unauthenticated(f"This {_NAMES[kind]} has expired. {_INSTEAD[kind]}")
+        limit, scope = None, None
+        if kind is TokenKind.TRACKING:
+            limit = TRACKING
+        elif kind is TokenKind.RUN:
+            limit = OF_RUN_TOKEN
+            scope = RunScope(token.run_uuid or "", token.experiment_id or 0)
+        label = f"{_NAMES[kind]} {token.name}".strip()
+        found = self._compose(
+            connection, token.principal_id, workspace, label, limit, scope, token.workspace_id
+        )
+        if token.last_used_time is not None and now - token.last_used_time < USE_NOTED_MS:
+            return found, None
+        return found, lambda tx: token_store.note_use(tx, token.id, now)
+
+    def _compose(
+        self,
+        connection: Connection,
+        principal_id: int,
+        workspace: str,
+        credential: str,
+        limit: frozenset[Permission] | None,
+        scope: RunScope | None,
+        only: int | None = None,
+    ) -> _Found:
+        row = store.find(connection, principal_id)
+        if row is None or row.is_disabled:
+            raise Unauthenticated("The owner of this credential was removed or disabled.")
+        identity = Identity(row.id, row.name, PrincipalKind(row.kind), bool(row.is_admin))
+        nowhere = Access(admin=identity.is_admin, limit=limit, scope=scope)
+        anywhere = Principal(identity, _NOWHERE, nowhere, credential)
+        until = clock.monotonic() + KEPT_SECONDS
+        chosen = self._find_workspace(connection, workspace)
+        if chosen is None or (only is not None and only != chosen.id):
+            return _Found(until, None, anywhere)
+        access = self._access(connection, identity, chosen.id, limit, scope)
+        if not access.member or (chosen.state is WorkspaceState.DELETED and not access.owner):
+            return _Found(until, None, anywhere)
+        return _Found(until, Principal(identity, chosen, access, credential), anywhere)
+
+    def _access(
+        self,
+        connection: Connection,
+        identity: Identity,
+        workspace_id: int,
+        limit: frozenset[Permission] | None,
+        scope: RunScope | None,
+    ) -> Access:
+        if identity.is_admin:
+            return Access(admin=True, limit=limit, scope=scope)
+        names = store.roles_of(connection, identity.id, workspace_id)
+        if OWNER in names:
+            return Access(owner=True, limit=limit, scope=scope)
+        roles = [BUILT_IN[name] for name in names if name in BUILT_IN]
+        if len(roles) < len(names):
+            roles += [role for role in role_store.custom(connection) if role.name in names]
+        return Access(
+            permissions_of(roles),
+            folders=store.folder_rules_of(connection, identity.id, workspace_id),
+            experiments=store.experiment_rules_of(connection, identity.id, workspace_id),
+            limit=limit,
+            scope=scope,
+        )
+
+    def _find_local(self, connection: Connection, workspace: str) -> _Found:
+        until = clock.monotonic() + KEPT_SECONDS
+        chosen = self._find_workspace(connection, workspace)
+        anywhere = Principal(LOCAL_IDENTITY, _NOWHERE, LOCAL.access, LOCAL.credential)
+        if chosen is None:
+            return _Found(until, None, anywhere)
+        return _Found(until, Principal(LOCAL_IDENTITY, chosen, LOCAL.access, LOCAL.credential), anywhere)
+
+    def _digest(self, sent: bytes) -> bytes:
+        return hashlib.blake2b(sent, key=self._key, digest_size=32).digest()
+
+
+_NOWHERE = WorkspaceRef(0, "", 0)
+_NOBODY = Principal(Identity(-1, "nobody", PrincipalKind.LOCAL), _NOWHERE, Access(), "none")
+_NAMES = {
+    TokenKind.PERSONAL: "personal token",
+    TokenKind.TRACKING: "tracking token",
+    TokenKind.RUN: "run token",
+    TokenKind.SESSION: "session",
+}
+_INSTEAD = {
+    TokenKind.PERSONAL: "Make a new one: `runyard token create`.",
+    TokenKind.TRACKING: "Ask for a new tracking address: `runyard token create --tracking`.",
+    TokenKind.RUN: "It is valid until an hour after its run has ended, and at most 30 days.",
+    TokenKind.SESSION: "Sign in again.",
+}
+
+
+def _admit(found: _Found, permission: Permission, workspace: str, scope: Mapping[str, Any]) -> Principal:
+    """Let a principal pass if it holds the permission somewhere in its workspace."""
+    principal = found.principal
+    if permission is Permission.SIGNED_IN or permission.of_server:
+        principal = principal or found.anywhere
+        if permission.of_server and permission not in principal.access.permissions:
+            raise PermissionDenied(
+                f"{principal.name} may not do this: only administrators of the server may "
+                f"('{permission.value}')."
+            )
+    elif principal is None:
+        raise missing(workspace)
+    elif not principal.access.admits(permission):
+        raise denied(principal, permission)
+    else:
+        check_state(principal, permission)
+    return msgspec.structs.replace(principal, address=_address(scope))
+
+
+def missing(workspace: str) -> RunyardError:
+    """The error for a workspace that doesn't exist, or isn't there for the principal."""
+    return NotFound(f"There is no workspace '{workspace[:100]}' that you may enter.", field="workspace")
+
+
+def _sent(scope: Mapping[str, Any]) -> bytes | None:
+    """The credential that a request brings: its Authorization header, else its session's cookie."""
+    cookie = b""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            found: bytes = value
+            return found
+        if name == b"cookie":
+            cookie = value
+    session = cookie_of(cookie)
+    return None if session is None else b"Bearer " + session
+
+
+def cookie_of(header: bytes) -> bytes | None:
+    """The session in a Cookie header."""
+    for part in header.split(b";"):
+        name, _, value = part.strip().partition(b"=")
+        if name == COOKIE.encode() and value.startswith(TokenKind.SESSION.prefix.encode()):
+            return value
+    return None
+
+
+def _parsed(sent: bytes) -> tuple[str | None, str]:
+    """Name and secret of an Authorization header; no name with a bearer token.
+
+    A token may come as a password too, which is how a client sends one that stands in an address.
+    """
+    scheme, _, rest = sent.partition(b" ")
+    try:
+        if scheme.lower() == b"bearer":
+            return None, rest.strip().decode("ascii")
+        if scheme.lower() == b"basic":
+            name, colon, secret = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
+            if colon:
+                return name, secret or name
+    except (binascii.Error, UnicodeDecodeError):
+        pass
+    raise Unauthenticated(
+        "The header 'Authorization' can't be read: it must be 'Bearer TOKEN', or 'Basic' and name:password "
+        "in base64."
+    )
+
+
+def _address(scope: Mapping[str, Any]) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""

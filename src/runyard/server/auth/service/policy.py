@@ -1,0 +1,66 @@
+"""The one policy function: deny by default."""
+
+from __future__ import annotations
+
+from runyard.server.auth.types import Permission, Place, Principal, WorkspaceState
+from runyard.server.kernel.errors import PermissionDenied
+
+_READS = ("/read", "public", "signedIn")
+
+
+def require(principal: Principal, permission: Permission, place: Place | None = None) -> None:
+    """Let `principal` pass if it holds `permission`.
+
+    Args:
+        principal: who asks.
+        permission: for what.
+        place: where, for what is about experiments; None asks for the workspace as a whole.
+
+    Raises:
+        PermissionDenied: it doesn't, or nothing is changed in this workspace.
+    """
+    if not principal.access.allows(permission, place):
+        where = "" if place is None or not place.name else f" in {place.name[:200]!r}"
+        raise denied(principal, permission, where)
+    check_state(principal, permission)
+
+
+def require_anywhere(principal: Principal, permission: Permission) -> None:
+    """Let `principal` pass if it holds `permission` at least somewhere in its workspace.
+
+    Raises:
+        PermissionDenied: it doesn't.
+    """
+    if not principal.access.admits(permission):
+        raise denied(principal, permission)
+    check_state(principal, permission)
+
+
+def sees(principal: Principal, place: Place) -> bool:
+    """Whether `principal` may know that an experiment and what belongs to it exist."""
+    return principal.access.allows(Permission.EXPERIMENT_READ, place)
+
+
+def check_state(principal: Principal, permission: Permission) -> None:
+    """Refuse changes in a workspace that is archived.
+
+    Raises:
+        PermissionDenied: it is.
+    """
+    state = principal.workspace.state
+    if state is WorkspaceState.ACTIVE or permission.value.endswith(_READS):
+        return
+    if permission.value.startswith(("workspaces/", "server/")):
+        return
+    raise PermissionDenied(
+        f"The workspace '{principal.workspace.name}' is archived: it can be read, not changed. "
+        "An owner can make it active again."
+    )
+
+
+def denied(principal: Principal, permission: Permission, where: str = "") -> PermissionDenied:
+    """The error for what somebody may not do."""
+    return PermissionDenied(
+        f"{principal.name} may not do this{where}: it needs the permission '{permission.value}'. "
+        f"Ask an owner of the workspace '{principal.workspace.name}' for it."
+    )

@@ -1,0 +1,103 @@
+"""Tables of principals, what they may do, and their credentials. No secret is stored as it is."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, SmallInteger, Table, UniqueConstraint
+
+from runyard.server.db import BigId, PlainText, metadata
+
+# Users, service principals and groups share one space of names.
+principal = Table(
+    "principal",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    # `issuer|subject` of an OIDC provider.
+    Column("external_id", PlainText, unique=True),
+    # Lower case.
+    Column("name", PlainText, nullable=False, unique=True),
+    Column("display_name", PlainText, nullable=False),
+    Column("email", PlainText, nullable=False),
+    # argon2's own form; NULL for who signs in otherwise.
+    Column("password_hash", PlainText),
+    Column("is_admin", SmallInteger, nullable=False),
+    Column("is_disabled", SmallInteger, nullable=False),
+    Column("creation_time", BigInteger, nullable=False),
+)
+
+group_member = Table(
+    "group_member",
+    metadata,
+    Column("group_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("principal_id", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_group_member_principal_id", "principal_id"),
+    sqlite_with_rowid=False,
+)
+
+# Custom roles; the built-in ones are in `rules`.
+role = Table(
+    "role",
+    metadata,
+    Column("name", PlainText, primary_key=True),
+    Column("description", PlainText, nullable=False),
+    # JSON lists of texts.
+    Column("actions", PlainText, nullable=False),
+    Column("not_actions", PlainText, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+role_assignment = Table(
+    "role_assignment",
+    metadata,
+    Column("workspace_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("principal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("role", PlainText, primary_key=True),
+    Index("ix_role_assignment_principal_id", "principal_id"),
+    sqlite_with_rowid=False,
+)
+
+folder_rule = Table(
+    "folder_rule",
+    metadata,
+    Column("workspace_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("principal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("path", PlainText, primary_key=True),
+    Column("level", SmallInteger, nullable=False),
+    Index("ix_folder_rule_workspace_id_path", "workspace_id", "path"),
+    sqlite_with_rowid=False,
+)
+
+experiment_rule = Table(
+    "experiment_rule",
+    metadata,
+    Column("workspace_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("principal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("experiment_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("level", SmallInteger, nullable=False),
+    Index("ix_experiment_rule_experiment_id", "experiment_id"),
+    sqlite_with_rowid=False,
+)
+
+# Personal, tracking and run-scoped tokens, and browser sessions.
+token = Table(
+    "token",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    # SHA-256 of the token.
+    Column("hash", LargeBinary, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("principal_id", BigInteger, nullable=False),
+    Column("name", PlainText, nullable=False),
+    # NULL: in every workspace that its owner may enter.
+    Column("workspace_id", BigInteger),
+    # Of a run-scoped token.
+    Column("run_uuid", PlainText),
+    Column("experiment_id", BigInteger),
+    Column("creation_time", BigInteger, nullable=False),
+    Column("expiry_time", BigInteger, nullable=False),
+    Column("last_used_time", BigInteger),
+    UniqueConstraint("hash"),
+    Index("ix_token_principal_id", "principal_id", "id"),
+    Index("ix_token_run_uuid", "run_uuid"),
+    Index("ix_token_expiry_time", "expiry_time"),
+)

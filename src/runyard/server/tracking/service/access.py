@@ -1,0 +1,70 @@
+"""What a principal may see and do in experiments: whatever it may not see, it finds missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from runyard.server.auth import Permission, Place, Principal, require, sees
+from runyard.server.db import Connection
+from runyard.server.kernel.errors import NotFound, PermissionDenied
+from runyard.server.tracking import rules
+from runyard.server.tracking.store import experiments, runs
+from runyard.server.tracking.store.keys import Keys
+
+# How many parents are followed from a run upwards.
+MAX_DEPTH = 32
+
+
+def admit(
+    principal: Principal, permission: Permission, place: Place, missing: Callable[[], NotFound]
+) -> None:
+    """Let a principal do something in an experiment.
+
+    Raises:
+        NotFound: it may not see the experiment; made by `missing`, as for one that doesn't exist.
+        PermissionDenied: it sees the experiment and may not do this.
+    """
+    if not sees(principal, place):
+        raise missing()
+    require(principal, permission, place)
+
+
+def refusal(
+    principal: Principal, permission: Permission, place: Place, missing: Callable[[], NotFound]
+) -> NotFound | PermissionDenied | None:
+    """The error that `admit` would raise, if any."""
+    try:
+        admit(principal, permission, place, missing)
+    except (NotFound, PermissionDenied) as error:
+        return error
+    return None
+
+
+def experiment_id(principal: Principal, sent: int) -> int:
+    """The experiment that a client means: 0 is the default one of the workspace."""
+    return sent or principal.workspace.default_experiment
+
+
+def visible(connection: Connection, principal: Principal, sent: Iterable[int]) -> Sequence[int]:
+    """Those of the experiments that stand in the workspace and that the principal may see, each once."""
+    ids = list(dict.fromkeys(experiment_id(principal, one) for one in sent))
+    names = experiments.names(connection, principal.workspace.id, ids)
+    return [one for one in ids if one in names and sees(principal, Place(one, names[one]))]
+
+
+def in_scope(connection: Connection, keys: Keys, principal: Principal, run: str) -> bool:
+    """Whether a credential that is for one run reaches this run: that one, or one below it."""
+    scope = principal.access.scope
+    if scope is None:
+        return True
+    key: int | None = None
+    for _ in range(MAX_DEPTH):
+        if run == scope.run:
+            return True
+        if key is None:
+            key = keys.find(connection, [rules.PARENT_TAG]).get(rules.PARENT_TAG)
+        parent = None if key is None else runs.parent(connection, run, key)
+        if parent is None:
+            return False
+        run = parent
+    return False

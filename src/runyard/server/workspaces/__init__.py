@@ -1,0 +1,1 @@
+"""Workspaces: what separates one team's experiments from another's."""
