@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-full lint format bench bench-full docs demo lock clean
+.PHONY: run test test-full lint audit format bench bench-full docs demo lock clean
 
 run: $(STAMP)
 	$(BIN)/runyard server
@@ -21,6 +21,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/bandit -q -c pyproject.toml -ll -r src
+
+# Known vulnerabilities of what the lock file names; needs PyPI's own service, which mirrors lack.
+audit: $(STAMP)
+	$(BIN)/pip-audit --disable-pip --no-deps -r requirements.lock
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only .

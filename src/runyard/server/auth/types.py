@@ -241,7 +241,16 @@ class Access:
         scope: the run that a run's token is for.
     """
 
-    __slots__ = ("_effective", "_limit", "experiments", "folders", "owner", "permissions", "scope")
+    __slots__ = (
+        "_effective",
+        "_limit",
+        "_somewhere",
+        "experiments",
+        "folders",
+        "owner",
+        "permissions",
+        "scope",
+    )
 
     def __init__(
         self,
@@ -260,6 +269,8 @@ class Access:
         self.scope = scope
         self._limit = limit
         self.permissions = self._limited(_ALL if admin else _OF_WORKSPACE if owner else permissions)
+        most = max((*self.folders.values(), *self.experiments.values()), default=Level.NONE)
+        self._somewhere = self._limited(_OF_LEVEL[most])
         self._effective: dict[tuple[int, str], frozenset[Permission]] = {}
 
     @property
@@ -276,10 +287,7 @@ class Access:
         """Whether the permission is held anywhere in the workspace; where, `allows` decides."""
         if permission in self.permissions:
             return True
-        if self.owner or not permission.of_experiments:
-            return False
-        most = max((*self.folders.values(), *self.experiments.values()), default=Level.NONE)
-        return permission in self._limited(_OF_LEVEL[most])
+        return not self.owner and permission in self._somewhere
 
     def allows(self, permission: Permission, place: Place | None = None) -> bool:
         """Whether the permission is held; `place` is where, for those that are about experiments."""

@@ -24,6 +24,7 @@ _by_name = Query(
 _homes = Query(
     select(e.c.id, e.c.lifecycle, e.c.artifact_location, e.c.workspace_id, e.c.name)
     .where(in_list(e.c.id, "ids"))
+    .order_by(e.c.id)  # all lock in one order
     .with_for_update(read=True)
 )
 _names = Query(
