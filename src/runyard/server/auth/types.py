@@ -117,7 +117,8 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     """Where something stands: the experiment that it belongs to.
 
     Attributes:
-        experiment: the experiment's id; 0 or less for one that doesn't exist yet.
+        experiment: the experiment's id; negative where there is none: for a folder, or for one that
+            doesn't exist yet. 0 is one: the default experiment.
         name: its name, which is its path: `/Shared/team/x` lies in the folder `/Shared/team`.
     """
 
@@ -165,6 +166,22 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
     is_admin: bool = False
 
 
+class TokenUse(msgspec.Struct, frozen=True, gc=False):
+    """The token that a request was sent with.
+
+    Attributes:
+        id: the surrogate key.
+        kind: what it is for.
+        workspace_id: the only workspace that it is good for; None for all that its owner may enter.
+        expiry_time: in milliseconds since the epoch.
+    """
+
+    id: int
+    kind: TokenKind
+    workspace_id: int | None
+    expiry_time: int
+
+
 class RoleDefinition(msgspec.Struct, frozen=True):
     """A role: names of permissions that it gives, and of those that it doesn't; `*` stands for any text."""
 
@@ -179,6 +196,13 @@ class RunScope(msgspec.Struct, frozen=True, gc=False):
 
     run: str
     experiment: int
+
+
+class RunFound(msgspec.Struct, frozen=True, gc=False):
+    """A run that somebody may write to; `over` when it has ended."""
+
+    scope: RunScope
+    over: bool
 
 
 _ALL = frozenset(Permission)
@@ -203,6 +227,8 @@ _OF_LEVEL[Level.EDIT] = _OF_LEVEL[Level.READ] | {
     Permission.TRASH_READ,
 }
 
+# What a credential that is good for one workspace may do at most: nothing of the server.
+OF_ONE_WORKSPACE = _OF_WORKSPACE
 # What a credential that is made for tracking may do, whatever its owner may.
 TRACKING: frozenset[Permission] = (_OF_EXPERIMENTS - {Permission.RULE_WRITE, Permission.TRASH_PURGE}) | {
     Permission.SIGNED_IN,
@@ -276,7 +302,8 @@ class Access:
     @property
     def member(self) -> bool:
         """Whether the workspace is anything to this principal."""
-        return self.owner or bool(self.permissions or self.folders or self.experiments)
+        given = (*self.folders.values(), *self.experiments.values())
+        return self.owner or bool(self.permissions) or max(given, default=Level.NONE) > Level.NONE
 
     @property
     def may_differ(self) -> bool:
@@ -322,6 +349,11 @@ class Access:
         return permissions if self._limit is None else permissions & self._limit
 
 
+def permissions_at(level: Level) -> frozenset[Permission]:
+    """What a rule of this level gives where it decides."""
+    return _OF_LEVEL[level]
+
+
 def ancestors(path: str) -> list[str]:
     """The path itself and the folders above it, nearest first; the last is `/`, which holds all."""
     found = [path] if path not in ("", "/") else []
@@ -343,6 +375,7 @@ class Principal(msgspec.Struct, frozen=True):
         access: what it may do there.
         credential: by what it was recognized, for the activity log; never a secret.
         address: where the request came from; empty where that isn't known.
+        token: the token that the request was sent with; None with a password, and without login.
     """
 
     identity: Identity
@@ -350,6 +383,7 @@ class Principal(msgspec.Struct, frozen=True):
     access: Access
     credential: str
     address: str = ""
+    token: TokenUse | None = None
 
     @property
     def name(self) -> str:

@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from runyard.server.auth.rules import BUILT_IN, OWNER, permissions_of
+from runyard.server.auth.service.access import access_of
 from runyard.server.auth.service.passwords import Passwords, wrong
-from runyard.server.auth.service.policy import check_state, denied
+from runyard.server.auth.service.policy import check_state, denied, missing
 from runyard.server.auth.store import access as store
-from runyard.server.auth.store import roles as role_store
 from runyard.server.auth.store import tokens as token_store
 from runyard.server.auth.types import (
     LOCAL,
     LOCAL_IDENTITY,
+    OF_ONE_WORKSPACE,
     OF_RUN_TOKEN,
     TRACKING,
     Access,
@@ -32,12 +32,13 @@ from runyard.server.auth.types import (
     PrincipalKind,
     RunScope,
     TokenKind,
+    TokenUse,
     WorkspaceRef,
     WorkspaceState,
 )
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock, ids
-from runyard.server.kernel.errors import NotFound, PermissionDenied, RunyardError, Unauthenticated
+from runyard.server.kernel.errors import PermissionDenied, Unauthenticated
 
 KEPT_SECONDS = 5.0
 # While there is no user, how often is looked for one that another process made.
@@ -75,6 +76,8 @@ class Gate:
         self._key = ids.new_secret_key()
         self._kept: dict[tuple[bytes, str], _Found] = {}
         self._local: dict[str, _Found] = {}
+        # Counts what was forgotten: what was looked up before must not be kept after it.
+        self._forgotten = 0
         self._login_required = False
         self._looked = 0.0
 
@@ -90,6 +93,7 @@ class Gate:
 
     def forget(self) -> None:
         """Look everything up anew: principals, roles, rules, tokens or workspaces have changed."""
+        self._forgotten += 1
         self._kept.clear()
         self._local.clear()
         self._looked = 0.0
@@ -135,11 +139,13 @@ class Gate:
             return None
 
     async def _slowly(self, scope: Mapping[str, Any], permission: Permission, workspace: str) -> Principal:
+        forgotten = self._forgotten
         if not self._login_required and clock.monotonic() >= self._looked + LOOK_SECONDS:
             await self.look()
         if not self._login_required:
             found = await self._database.read_point(lambda c: self._find_local(c, workspace))
-            self._local[workspace] = found
+            if forgotten == self._forgotten:
+                self._local[workspace] = found
             return _admit(found, permission, workspace, scope)
         sent = _sent(scope)
         if sent is None:
@@ -149,9 +155,10 @@ class Gate:
             )
         digest = self._digest(sent)
         found = await self._find(sent, workspace, _address(scope))
-        if len(self._kept) >= MAX_KEPT:
-            self._kept.clear()
-        self._kept[digest, workspace] = found
+        if forgotten == self._forgotten:
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            self._kept[digest, workspace] = found
         return _admit(found, permission, workspace, scope)
 
     async def _find(self, sent: bytes, workspace: str, address: str) -> _Found:
@@ -176,7 +183,7 @@ class Gate:
         assert row is not None  # noqa: S101 - it had the password
         principal_id = row.id
         return await self._database.read_point(
-            lambda c: self._compose(c, principal_id, workspace, "password", None, None)
+            lambda c: self._compose(c, principal_id, workspace, "password")
         )
 
     def _of_token(
@@ -188,16 +195,15 @@ class Gate:
         now, kind = clock.now_ms(), TokenKind(token.kind)
         if token.expiry_time <= now:
             raise Unauthenticated(f"This {_NAMES[kind]} has expired. {_INSTEAD[kind]}")
-        limit, scope = None, None
+        limit, scope = None if token.workspace_id is None else OF_ONE_WORKSPACE, None
         if kind is TokenKind.TRACKING:
             limit = TRACKING
         elif kind is TokenKind.RUN:
             limit = OF_RUN_TOKEN
             scope = RunScope(token.run_uuid or "", token.experiment_id or 0)
         label = f"{_NAMES[kind]} {token.name}".strip()
-        found = self._compose(
-            connection, token.principal_id, workspace, label, limit, scope, token.workspace_id
-        )
+        use = TokenUse(token.id, kind, token.workspace_id, token.expiry_time)
+        found = self._compose(connection, token.principal_id, workspace, label, limit, scope, use)
         if token.last_used_time is not None and now - token.last_used_time < USE_NOTED_MS:
             return found, None
         return found, lambda tx: token_store.note_use(tx, token.id, now)
@@ -208,48 +214,28 @@ class Gate:
         principal_id: int,
         workspace: str,
         credential: str,
-        limit: frozenset[Permission] | None,
-        scope: RunScope | None,
-        only: int | None = None,
+        limit: frozenset[Permission] | None = None,
+        scope: RunScope | None = None,
+        token: TokenUse | None = None,
     ) -> _Found:
         row = store.find(connection, principal_id)
         if row is None or row.is_disabled:
             raise Unauthenticated("The owner of this credential was removed or disabled.")
         identity = Identity(row.id, row.name, PrincipalKind(row.kind), bool(row.is_admin))
         nowhere = Access(admin=identity.is_admin, limit=limit, scope=scope)
-        anywhere = Principal(identity, _NOWHERE, nowhere, credential)
+        anywhere = Principal(identity, _NOWHERE, nowhere, credential, token=token)
         until = clock.monotonic() + KEPT_SECONDS
+        if token is not None:
+            # Or it would be good for some seconds longer than it says.
+            until = min(until, clock.monotonic() + (token.expiry_time - clock.now_ms()) / 1000)
         chosen = self._find_workspace(connection, workspace)
+        only = None if token is None else token.workspace_id
         if chosen is None or (only is not None and only != chosen.id):
             return _Found(until, None, anywhere)
-        access = self._access(connection, identity, chosen.id, limit, scope)
+        access = access_of(connection, identity, chosen.id, limit, scope)
         if not access.member or (chosen.state is WorkspaceState.DELETED and not access.owner):
             return _Found(until, None, anywhere)
-        return _Found(until, Principal(identity, chosen, access, credential), anywhere)
-
-    def _access(
-        self,
-        connection: Connection,
-        identity: Identity,
-        workspace_id: int,
-        limit: frozenset[Permission] | None,
-        scope: RunScope | None,
-    ) -> Access:
-        if identity.is_admin:
-            return Access(admin=True, limit=limit, scope=scope)
-        names = store.roles_of(connection, identity.id, workspace_id)
-        if OWNER in names:
-            return Access(owner=True, limit=limit, scope=scope)
-        roles = [BUILT_IN[name] for name in names if name in BUILT_IN]
-        if len(roles) < len(names):
-            roles += [role for role in role_store.custom(connection) if role.name in names]
-        return Access(
-            permissions_of(roles),
-            folders=store.folder_rules_of(connection, identity.id, workspace_id),
-            experiments=store.experiment_rules_of(connection, identity.id, workspace_id),
-            limit=limit,
-            scope=scope,
-        )
+        return _Found(until, msgspec.structs.replace(anywhere, workspace=chosen, access=access), anywhere)
 
     def _find_local(self, connection: Connection, workspace: str) -> _Found:
         until = clock.monotonic() + KEPT_SECONDS
@@ -296,11 +282,6 @@ def _admit(found: _Found, permission: Permission, workspace: str, scope: Mapping
     else:
         check_state(principal, permission)
     return msgspec.structs.replace(principal, address=_address(scope))
-
-
-def missing(workspace: str) -> RunyardError:
-    """The error for a workspace that doesn't exist, or isn't there for the principal."""
-    return NotFound(f"There is no workspace '{workspace[:100]}' that you may enter.", field="workspace")
 
 
 def _sent(scope: Mapping[str, Any]) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runyard.server.auth.types import Permission, Place, Principal, WorkspaceState
-from runyard.server.kernel.errors import PermissionDenied
+from runyard.server.kernel.errors import NotFound, PermissionDenied
 
 _READS = ("/read", "public", "signedIn")
 
@@ -64,3 +64,8 @@ def denied(principal: Principal, permission: Permission, where: str = "") -> Per
         f"{principal.name} may not do this{where}: it needs the permission '{permission.value}'. "
         f"Ask an owner of the workspace '{principal.workspace.name}' for it."
     )
+
+
+def missing(workspace: str) -> NotFound:
+    """The error for a workspace that doesn't exist, or isn't there for the principal."""
+    return NotFound(f"There is no workspace '{workspace[:100]}' that you may enter.", field="workspace")

@@ -54,7 +54,7 @@ class Experiments:
             AlreadyExists: an experiment, active or deleted, has this name.
         """
         name = rules.experiment_name(name)
-        require(principal, Permission.EXPERIMENT_WRITE, Place(0, name))
+        require(principal, Permission.EXPERIMENT_WRITE, Place(-1, name))
         rules.check_count(len(tags), "tags")
         for i, tag in enumerate(tags):
             rules.check_key(tag.key, f"tags[{i}].key")
