@@ -15,9 +15,26 @@ from functools import partial
 from starlette.types import Scope
 
 from runyard.server.artifacts import BlobStore, MultipartUploads, open_store
-from runyard.server.auth import Permission, Principal
+from runyard.server.auth import Permission, Principal, PrincipalKind
+from runyard.server.auth.routes import (
+    GroupRoutes,
+    MemberRoutes,
+    RoleRoutes,
+    RuleRoutes,
+    ServiceRoutes,
+    TokenRoutes,
+    UserRoutes,
+    WhoAmIRoutes,
+)
 from runyard.server.auth.service.gate import Gate
+from runyard.server.auth.service.grants import Rules
+from runyard.server.auth.service.groups import Groups
+from runyard.server.auth.service.members import Members
 from runyard.server.auth.service.passwords import Passwords
+from runyard.server.auth.service.roles import Roles
+from runyard.server.auth.service.tokens import Tokens
+from runyard.server.auth.service.users import Users
+from runyard.server.auth.service.whoami import WhoAmI
 from runyard.server.db.database import Database, open_dialect
 from runyard.server.db.migrate import upgrade
 from runyard.server.kernel import clock, ids
@@ -48,13 +65,15 @@ from runyard.server.tracking.service import (
     RunsTable,
     SummaryRows,
     create_default,
+    find_for_token,
+    places,
 )
 from runyard.server.web import Application, Route
 from runyard.server.web.application import Guard
 from runyard.server.web.guards import CrossSiteGuard, LoopbackGuard
 from runyard.server.web.traffic import Gauge, GroupTraffic, Traffic
 from runyard.server.web.workspace import KEY, choose_workspace
-from runyard.server.workspaces.service import Workspaces, find_ref
+from runyard.server.workspaces.service import Workspaces, find_names, find_ref
 
 log = logging.getLogger("runyard.app")
 
@@ -71,6 +90,7 @@ class Parts:
     groups: GroupTraffic
     passwords: Passwords
     gate: Gate
+    tokens: Tokens
     workspaces: Workspaces
     compactor: Compactor
 
@@ -101,16 +121,18 @@ def build(settings: Settings) -> Application:
 def _parts(settings: Settings) -> Parts:
     dialect = open_dialect(settings.database_url, max_bytes=settings.max_database_bytes or None)
     groups, passwords = GroupTraffic(), Passwords()
-    database = Database(dialect, groups.observe)
+    database, keys = Database(dialect, groups.observe), Keys()
+    gate = Gate(database, find_ref, passwords)
     return Parts(
         settings=settings,
         database=database,
         blobs=open_store(settings.artifacts_url, max_bytes=settings.max_artifact_bytes or None),
-        keys=Keys(),
+        keys=keys,
         traffic=Traffic(),
         groups=groups,
         passwords=passwords,
-        gate=Gate(database, find_ref, passwords),
+        gate=gate,
+        tokens=Tokens(database, find_ref, find_names, partial(find_for_token, keys), gate.forget),
         workspaces=Workspaces(database, create_default),
         compactor=Compactor(database, SummaryRows(), holder=ids.new_request_id()),
     )
@@ -135,7 +157,27 @@ def _native(parts: Parts, search: RunSearch) -> list[Route]:
     database, keys = parts.database, parts.keys
     return [
         *TrackingRoutes(Charts(database, keys), RunsTable(database, keys, search)).routes(),
+        *_identity(parts),
     ]
+
+
+def _identity(parts: Parts) -> list[Route]:
+    """Who may do what: principals, roles, rules and tokens."""
+    database, gate, passwords = parts.database, parts.gate, parts.passwords
+    changed = gate.forget
+    users = Users(database, passwords, changed)
+    services = Users(database, passwords, changed, PrincipalKind.SERVICE)
+    groups: list[Endpoints] = [
+        WhoAmIRoutes(WhoAmI(database, lambda: gate.login_required)),
+        UserRoutes(users),
+        ServiceRoutes(services),
+        GroupRoutes(Groups(database, changed)),
+        RoleRoutes(Roles(database, changed)),
+        MemberRoutes(Members(database, changed)),
+        RuleRoutes(Rules(database, places, changed)),
+        TokenRoutes(parts.tokens),
+    ]
+    return [route for group in groups for route in group.routes()]
 
 
 def _operations(parts: Parts, table: Callable[[], Sequence[Route]]) -> OperationEndpoints:
@@ -161,7 +203,7 @@ async def _opened(parts: Parts) -> AsyncIterator[None]:
         await parts.workspaces.ensure_default()
         await parts.gate.look()
         parts.compactor.start()
-        async with blobs, _repeated(partial(_purge_uploads, blobs)):
+        async with blobs, _repeated(partial(_purge_uploads, blobs)), _repeated(parts.tokens.purge):
             yield
     finally:
         try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from runyard.server.auth.types import Permission, RoleDefinition
+from runyard.server.kernel.errors import InvalidArgument
 
+MAX_PATTERNS = 100
+MAX_STARS = 4
 OWNER = "Owner"
 
 BUILT_IN: Mapping[str, RoleDefinition] = {
@@ -42,16 +45,47 @@ BUILT_IN: Mapping[str, RoleDefinition] = {
     )
 }
 
+# Of what comes later: roles may name it before it exists.
+_COMING = "compute/"
+_SHAPE = re.compile(r"[A-Za-z*/]{1,100}")
 _UNGRANTED = (Permission.PUBLIC, Permission.SIGNED_IN)
-_GRANTABLE = tuple(p for p in Permission if p not in _UNGRANTED and not p.of_server)
+# What roles can give, in the order of their definition.
+GRANTABLE = tuple(p for p in Permission if p not in _UNGRANTED and not p.of_server)
 
 
 def permissions_of(roles: Iterable[RoleDefinition]) -> frozenset[Permission]:
     """What the roles give together. Nothing of a role's NotActions comes from its own Actions."""
     found: set[Permission] = set()
     for role in roles:
-        found |= {p for p in _GRANTABLE if _matches(p, role.actions) and not _matches(p, role.not_actions)}
+        found |= {p for p in GRANTABLE if _matches(p, role.actions) and not _matches(p, role.not_actions)}
     return frozenset(found)
+
+
+def check_patterns(patterns: Sequence[str], field: str) -> None:
+    """Refuse patterns of a custom role that stand for nothing that a role can give.
+
+    Raises:
+        InvalidArgument: there are too many, one can't be read, or one matches no permission.
+    """
+    if len(patterns) > MAX_PATTERNS:
+        raise InvalidArgument(
+            f"'{field}' has at most {MAX_PATTERNS} entries; there are {len(patterns):,}.", field=field
+        )
+    for i, pattern in enumerate(patterns):
+        # Each `*` multiplies the ways in which a pattern can match.
+        readable = _SHAPE.fullmatch(pattern) is not None and pattern.count("*") <= MAX_STARS
+        if readable and (
+            pattern.lower().startswith(_COMING) or any(_matches(p, [pattern]) for p in GRANTABLE)
+        ):
+            continue
+        why = "it stands for no permission; `*` stands for any text, as in 'experiments/*' or '*/read'"
+        if pattern.lower().startswith("server/"):
+            why = "what is about the server belongs to administrators and can't be given by a role"
+        raise InvalidArgument(
+            f"'{pattern[:100]}' can't be in a role: {why}. The permissions are: "
+            f"{', '.join(p.value for p in GRANTABLE)}.",
+            field=f"{field}[{i}]",
+        )
 
 
 def _matches(permission: Permission, patterns: Iterable[str]) -> bool:

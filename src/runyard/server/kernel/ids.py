@@ -32,6 +32,11 @@ def new_token(prefix: str) -> str:
     return prefix + base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
 
 
+def new_key() -> int:
+    """A surrogate key that hardly ever comes twice, also when its row is gone; never 0."""
+    return 1 + int.from_bytes(os.urandom(8), "big") % (2**53 - 1)
+
+
 def new_secret_key() -> bytes:
     """32 random bytes for keyed hashes that never leave the process."""
     return os.urandom(32)

@@ -52,6 +52,11 @@ class RunStatus(IntEnum):
     FAILED = 4
     KILLED = 5
 
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended."""
+        return self >= RunStatus.FINISHED
+
 
 class Tag(Value, frozen=True, gc=False):
     """A tag or a parameter: a key and a text."""

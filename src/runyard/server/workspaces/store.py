@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import bindparam, select
 
 from runyard.server.auth.types import WorkspaceRef, WorkspaceState
-from runyard.server.db import Connection, Query, Transaction
+from runyard.server.db import Connection, Query, Transaction, in_list
 from runyard.server.workspaces import tables as t
 
 _w = t.workspace.c
@@ -16,6 +18,14 @@ def find_ref(connection: Connection, name: str) -> WorkspaceRef | None:
     """What a request needs to know of the workspace that it chose."""
     row = connection.row(_ref, name=name)
     return None if row is None else WorkspaceRef(row[0], row[1], row[2], WorkspaceState(row[3]))
+
+
+_names = Query(select(_w.id, _w.name).where(in_list(_w.id, "ids")))
+
+
+def find_names(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """The names of those workspaces that exist."""
+    return dict(connection.rows(_names, ids=list(ids)))
 
 
 _insert_default = Query(

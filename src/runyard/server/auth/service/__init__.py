@@ -1,7 +1,18 @@
 """Use cases of identity, one module per noun."""
 
 from runyard.server.auth.service.activity import note
-from runyard.server.auth.service.grants import grant_experiment
+from runyard.server.auth.service.grants import forget_experiments, grant_experiment
 from runyard.server.auth.service.policy import require, require_anywhere, sees
+from runyard.server.auth.service.tokens import end_of_experiment, end_of_run, end_of_runs
 
-__all__ = ["grant_experiment", "note", "require", "require_anywhere", "sees"]
+__all__ = [
+    "end_of_experiment",
+    "end_of_run",
+    "end_of_runs",
+    "forget_experiments",
+    "grant_experiment",
+    "note",
+    "require",
+    "require_anywhere",
+    "sees",
+]

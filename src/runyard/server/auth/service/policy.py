@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from runyard.server.auth.types import Permission, Place, Principal, WorkspaceState
+from runyard.server.auth.types import Permission, Place, Principal, TokenKind, WorkspaceState
 from runyard.server.kernel.errors import NotFound, PermissionDenied
 
 _READS = ("/read", "public", "signedIn")
+_PARTIAL = (TokenKind.TRACKING, TokenKind.RUN)
 
 
 def require(principal: Principal, permission: Permission, place: Place | None = None) -> None:
@@ -39,6 +40,24 @@ def require_anywhere(principal: Principal, permission: Permission) -> None:
 def sees(principal: Principal, place: Place) -> bool:
     """Whether `principal` may know that an experiment and what belongs to it exist."""
     return principal.access.allows(Permission.EXPERIMENT_READ, place)
+
+
+def require_whole(principal: Principal, what: str) -> None:
+    """Refuse a credential that is for less than everything its owner may do.
+
+    Args:
+        principal: who asks.
+        what: what such a credential doesn't do, for the message: `manage users`.
+
+    Raises:
+        PermissionDenied: it is a tracking token, a run's token, or a token for one workspace.
+    """
+    token = principal.token
+    if token is not None and (token.kind in _PARTIAL or token.workspace_id is not None):
+        raise PermissionDenied(
+            f"A {token.kind.name.lower()} token of one workspace doesn't {what}. Sign in, or send a personal "
+            "token that isn't bound to a workspace."
+        )
 
 
 def check_state(principal: Principal, permission: Permission) -> None:

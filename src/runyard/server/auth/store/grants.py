@@ -2,23 +2,81 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, delete, or_, select
 
 from runyard.server.auth import tables as t
-from runyard.server.auth.types import Level
-from runyard.server.db import Query, Transaction
+from runyard.server.auth.records import Rule
+from runyard.server.auth.types import Level, PrincipalKind
+from runyard.server.db import Connection, Dialect, Query, Transaction, in_list
+
+_p, _f, _e = t.principal.c, t.folder_rule.c, t.experiment_rule.c
 
 
-def _upsert(d: object) -> object:
-    insert = d.insert(t.experiment_rule).values(  # type: ignore[attr-defined]
-        {c.name: bindparam(c.name) for c in t.experiment_rule.c}
+def _upsert_into(table: Table) -> Query:
+    def build(d: Dialect) -> Any:
+        insert = d.insert(table).values({c.name: bindparam(c.name) for c in table.c})
+        return insert.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns), set_={"level": insert.excluded.level}
+        )
+
+    return Query(build)
+
+
+def _delete_from(table: Table, place: ColumnElement[Any]) -> Query:
+    return Query(
+        delete(table).where(
+            table.c.workspace_id == bindparam("workspace"),
+            table.c.principal_id == bindparam("principal"),
+            place == bindparam("place"),
+        )
     )
-    return insert.on_conflict_do_update(
-        index_elements=list(t.experiment_rule.primary_key.columns), set_={"level": insert.excluded.level}
+
+
+def _of(table: Table, place: ColumnElement[Any]) -> Select[Any]:
+    """A workspace's rules: principal, its kind, level, place, principal's id."""
+    return (
+        select(_p.name, _p.kind, table.c.level, place, table.c.principal_id)
+        .select_from(table.join(t.principal, _p.id == table.c.principal_id))
+        .where(table.c.workspace_id == bindparam("workspace"))
     )
 
 
-_set_experiment = Query(_upsert)  # type: ignore[arg-type]
+def _page_of(table: Table, place: ColumnElement[Any]) -> Select[Any]:
+    """Those after a position, in the order of place and principal."""
+    after = or_(
+        place > bindparam("place"),
+        and_(place == bindparam("place"), table.c.principal_id > bindparam("after")),
+    )
+    return (
+        _of(table, place)
+        .where(place >= bindparam("place"), after)
+        .order_by(place, table.c.principal_id)
+        .limit(bindparam("count"))
+    )
+
+
+_set_folder, _set_experiment = _upsert_into(t.folder_rule), _upsert_into(t.experiment_rule)
+_drop_folder = _delete_from(t.folder_rule, _f.path)
+_drop_experiment = _delete_from(t.experiment_rule, _e.experiment_id)
+_folders_at = Query(_of(t.folder_rule, _f.path).where(in_list(_f.path, "paths")))
+_experiments_at = Query(
+    _of(t.experiment_rule, _e.experiment_id).where(_e.experiment_id == bindparam("experiment"))
+)
+_folders_page = Query(_page_of(t.folder_rule, _f.path))
+_experiments_page = Query(_page_of(t.experiment_rule, _e.experiment_id))
+_folders_page_of = Query(_page_of(t.folder_rule, _f.path).where(_f.principal_id == bindparam("principal")))
+_experiments_page_of = Query(
+    _page_of(t.experiment_rule, _e.experiment_id).where(_e.principal_id == bindparam("principal"))
+)
+_drop_of_experiments = Query(delete(t.experiment_rule).where(in_list(_e.experiment_id, "experiments")))
+
+
+def set_folder_rule(tx: Transaction, workspace_id: int, principal_id: int, path: str, level: Level) -> None:
+    """Set what a principal may do in one folder."""
+    tx.execute(_set_folder, workspace_id=workspace_id, principal_id=principal_id, path=path, level=int(level))
 
 
 def set_experiment_rule(
@@ -32,3 +90,66 @@ def set_experiment_rule(
         experiment_id=experiment_id,
         level=int(level),
     )
+
+
+def drop_folder_rule(tx: Transaction, workspace_id: int, principal_id: int, path: str) -> bool:
+    """Delete a folder's rule; False when there is none."""
+    return tx.execute(_drop_folder, workspace=workspace_id, principal=principal_id, place=path) > 0
+
+
+def drop_experiment_rule(tx: Transaction, workspace_id: int, principal_id: int, experiment_id: int) -> bool:
+    """Delete an experiment's rule; False when there is none."""
+    return (
+        tx.execute(_drop_experiment, workspace=workspace_id, principal=principal_id, place=experiment_id) > 0
+    )
+
+
+def drop_of_experiments(tx: Transaction, experiments: Sequence[int]) -> None:
+    """Delete all rules of experiments that are gone for good."""
+    tx.execute(_drop_of_experiments, experiments=list(experiments))
+
+
+def at_folders(connection: Connection, workspace_id: int, paths: Sequence[str]) -> list[Rule]:
+    """All rules that stand at these folders."""
+    rows = connection.rows(_folders_at, workspace=workspace_id, paths=list(paths))
+    return [Rule(row[0], PrincipalKind(row[1]), Level(row[2]), row[3], None) for row in rows]
+
+
+def at_experiment(connection: Connection, workspace_id: int, experiment_id: int, name: str) -> list[Rule]:
+    """All rules that stand at an experiment."""
+    rows = connection.rows(_experiments_at, workspace=workspace_id, experiment=experiment_id)
+    return [Rule(row[0], PrincipalKind(row[1]), Level(row[2]), name, row[3]) for row in rows]
+
+
+# A rule, and the principal's id to go on from.
+Numbered = tuple[Rule, int]
+
+
+def folders_page(
+    connection: Connection,
+    workspace_id: int,
+    principal_id: int | None,
+    after: tuple[str, int],
+    count: int,
+) -> list[Numbered]:
+    """The next folders' rules, by path; of one principal, or of all."""
+    path, last = after
+    query = _folders_page if principal_id is None else _folders_page_of
+    only = {} if principal_id is None else {"principal": principal_id}
+    rows = connection.rows(query, workspace=workspace_id, place=path, after=last, count=count, **only)
+    return [(Rule(row[0], PrincipalKind(row[1]), Level(row[2]), row[3], None), row[4]) for row in rows]
+
+
+def experiments_page(
+    connection: Connection,
+    workspace_id: int,
+    principal_id: int | None,
+    after: tuple[int, int],
+    count: int,
+) -> list[Numbered]:
+    """The next experiments' rules, by experiment; of one principal, or of all. Their paths are empty."""
+    experiment, last = after
+    query = _experiments_page if principal_id is None else _experiments_page_of
+    only = {} if principal_id is None else {"principal": principal_id}
+    rows = connection.rows(query, workspace=workspace_id, place=experiment, after=last, count=count, **only)
+    return [(Rule(row[0], PrincipalKind(row[1]), Level(row[2]), "", row[3]), row[4]) for row in rows]

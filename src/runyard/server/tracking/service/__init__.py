@@ -1,5 +1,6 @@
 """Use cases of experiments and runs, one module per noun."""
 
+from runyard.server.tracking.service.access import places
 from runyard.server.tracking.service.artifacts import Artifacts
 from runyard.server.tracking.service.charts import Charts
 from runyard.server.tracking.service.datasets import RunInputs
@@ -7,7 +8,7 @@ from runyard.server.tracking.service.experiments import Experiments, create_defa
 from runyard.server.tracking.service.history import MetricHistory
 from runyard.server.tracking.service.logging import RunLog
 from runyard.server.tracking.service.models import LoggedModels
-from runyard.server.tracking.service.runs import Runs
+from runyard.server.tracking.service.runs import Runs, find_for_token
 from runyard.server.tracking.service.search import RunSearch
 from runyard.server.tracking.service.table import RunsTable
 from runyard.server.tracking.store.keys import Keys
@@ -27,4 +28,6 @@ __all__ = [
     "RunsTable",
     "SummaryRows",
     "create_default",
+    "find_for_token",
+    "places",
 ]

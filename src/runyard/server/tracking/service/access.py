@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from runyard.server.auth import Permission, Place, Principal, require, sees
+from runyard.server.auth import Permission, Place, Principal, WorkspaceRef, require, sees
 from runyard.server.db import Connection
 from runyard.server.kernel.errors import NotFound, PermissionDenied
 from runyard.server.tracking import rules
@@ -50,6 +50,13 @@ def visible(connection: Connection, principal: Principal, sent: Iterable[int]) -
     ids = list(dict.fromkeys(experiment_id(principal, one) for one in sent))
     names = experiments.names(connection, principal.workspace.id, ids)
     return [one for one in ids if one in names and sees(principal, Place(one, names[one]))]
+
+
+def places(connection: Connection, workspace: WorkspaceRef, sent: Sequence[int]) -> dict[int, Place]:
+    """Where those of the experiments stand that exist in the workspace, by the ids that were sent."""
+    ids = {one: one or workspace.default_experiment for one in sent}
+    names = experiments.names(connection, workspace.id, list(set(ids.values())))
+    return {one: Place(found, names[found]) for one, found in ids.items() if found in names}
 
 
 def in_scope(connection: Connection, keys: Keys, principal: Principal, run: str) -> bool:

@@ -16,7 +16,7 @@ from runyard.server.auth import (
     require,
     sees,
 )
-from runyard.server.auth.service import grant_experiment
+from runyard.server.auth.service import end_of_experiment, grant_experiment
 from runyard.server.db import Connection, Database, Row, Transaction
 from runyard.server.db.search_sql import Compiler
 from runyard.server.db.sorting import SortKey, checked, pack, token_kind, unpack
@@ -205,6 +205,7 @@ class Experiments:
             store.save(tx, found.id, name=found.name, lifecycle=wanted, now=now)
             if wanted is Lifecycle.DELETED:
                 run_store.delete_of_experiment(tx, found.id, now)
+                end_of_experiment(tx, found.id)
                 note(tx, principal, "experiment.delete", "experiment", found.id, name=found.name)
             else:
                 run_store.restore_of_experiment(tx, found.id, since=found.last_update_time)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runyard.server.auth import Permission, Place, Principal, note
+from runyard.server.auth.service import end_of_run
+from runyard.server.auth.types import RunFound, RunScope
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock, ids
 from runyard.server.kernel.errors import InvalidArgument, NotFound, PermissionDenied, RunyardError
@@ -96,6 +98,8 @@ class Runs:
                 key = self._keys.intern(tx, [rules.NAME_TAG])[rules.NAME_TAG]
                 attributes.set_tags(tx, [(found.id, key, found.experiment_id, name)])
             store.save(tx, found.id, status=changed.status, end_time=changed.end_time, name=changed.name)
+            if status is not None and RunStatus(status).over:
+                end_of_run(tx, run_id)
             return changed
 
         return await self._database.write(mutate)
@@ -115,6 +119,8 @@ class Runs:
             found = must_lock(tx, self._keys, principal, run_id, Permission.RUN_DELETE)
             if found.lifecycle != wanted:
                 store.set_lifecycle(tx, found.id, wanted, now)
+                if wanted is Lifecycle.DELETED:
+                    end_of_run(tx, run_id)
                 note(tx, principal, action, "run", run_id, experiment=found.experiment_id)
 
         await self._database.write(mutate)
@@ -234,6 +240,12 @@ def must_be_active(
     if refused is not None:
         raise refused
     return found
+
+
+def find_for_token(keys: Keys, tx: Transaction, principal: Principal, run_id: str) -> RunFound:
+    """The active run that a token is asked for, for whoever may write to it."""
+    found = must_be_active(tx, keys, principal, run_id)
+    return RunFound(RunScope(found.uuid, found.experiment_id), RunStatus(found.status).over)
 
 
 def readable(

@@ -1,0 +1,126 @@
+"""What administration shows: users, groups, members, rules, tokens. Times are milliseconds of the epoch."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from runyard.server.auth.types import Level, Permission, PrincipalKind, TokenKind
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list.
+
+    Attributes:
+        items: in the list's order.
+        next_token: where the next part starts; None on the last one.
+    """
+
+    items: list[T]
+    next_token: str | None
+
+
+class User(msgspec.Struct, frozen=True):
+    """A user or a service principal.
+
+    Attributes:
+        id: the surrogate key, never used a second time.
+        name: in lower case; never changes.
+        has_password: whether it can sign in with one.
+        external: whether it signs in through an OIDC provider.
+        is_admin: whether it administers the server.
+        is_disabled: whether its credentials are refused.
+    """
+
+    id: int
+    kind: PrincipalKind
+    name: str
+    display_name: str
+    email: str
+    has_password: bool
+    external: bool
+    is_admin: bool
+    is_disabled: bool
+    creation_time: int
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A group of users and service principals."""
+
+    id: int
+    name: str
+    display_name: str
+    creation_time: int
+
+
+class GroupMember(msgspec.Struct, frozen=True):
+    """Somebody in a group."""
+
+    kind: PrincipalKind
+    name: str
+    display_name: str
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A principal with roles in a workspace."""
+
+    kind: PrincipalKind
+    name: str
+    display_name: str
+    roles: list[str]
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """What a principal may do in a folder or an experiment.
+
+    Attributes:
+        principal, kind: who.
+        path: the folder; for an experiment's rule, the experiment's name.
+        experiment: the experiment's id; None for a folder's rule.
+        inherited: whether it stands above the place that was asked about.
+    """
+
+    principal: str
+    kind: PrincipalKind
+    level: Level
+    path: str
+    experiment: int | None
+    inherited: bool = False
+
+
+class Effective(msgspec.Struct, frozen=True):
+    """What one principal may do at one place.
+
+    Attributes:
+        level: of the rule that decides; None where the roles in the workspace do.
+        permissions: all of them that it holds there.
+    """
+
+    principal: str
+    level: Level | None
+    permissions: frozenset[Permission]
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A token; its secret is nowhere.
+
+    Attributes:
+        owner: the principal's name.
+        workspace_id: the only workspace that it is good for; None for all that its owner may enter.
+        workspace: that workspace's name.
+        run: the run that it is for.
+    """
+
+    id: int
+    kind: TokenKind
+    owner: str
+    name: str
+    workspace_id: int | None
+    run: str | None
+    creation_time: int
+    expiry_time: int
+    last_used_time: int | None
+    workspace: str | None = None

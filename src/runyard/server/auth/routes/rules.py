@@ -1,0 +1,156 @@
+"""`/workspaces/{workspace}/rules`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from runyard.server.auth import records
+from runyard.server.auth.routes.wire import KINDS, LEVEL_NAMES, LEVELS, Int64, Kind, LevelName, ListRequest
+from runyard.server.auth.service.grants import At, Rules
+from runyard.server.auth.types import Permission
+from runyard.server.web import Call, Route
+from runyard.server.web.native import Done, native
+
+
+class RulesRequest(ListRequest):
+    """Asks for rules.
+
+    Attributes:
+        path, experiment_id: only those that hold in this folder or experiment, with the inherited ones;
+            without either all of the workspace.
+        principal: only those of this user, service principal or group; at a place those of its groups too,
+            and what they come to.
+    """
+
+    path: str | None = None
+    experiment_id: Int64 | None = None
+    principal: str | None = None
+
+
+class NewRule(msgspec.Struct):
+    """A rule to set: where, for whom, and what it gives.
+
+    Attributes:
+        path, experiment_id: the folder or the experiment; one of them.
+        principal: a user, service principal or group.
+    """
+
+    principal: str
+    level: LevelName
+    path: str | None = None
+    experiment_id: Int64 | None = None
+
+
+class RuleName(msgspec.Struct):
+    """A rule to delete: where and whose."""
+
+    principal: str
+    path: str | None = None
+    experiment_id: Int64 | None = None
+
+
+class RuleShown(msgspec.Struct):
+    """A rule.
+
+    Attributes:
+        principal, kind: who.
+        path: the folder; for an experiment's rule the experiment's name.
+        experiment_id: null for a folder's rule.
+        inherited: whether it stands above the place that was asked about.
+    """
+
+    principal: str
+    kind: Kind
+    level: LevelName
+    path: str
+    experiment_id: str | None
+    inherited: bool
+
+
+class EffectiveShown(msgspec.Struct):
+    """What a principal may do at a place.
+
+    Attributes:
+        level: of the rule that decides; null where the roles in the workspace do, or for its owners.
+        permissions: all that it holds there.
+    """
+
+    principal: str
+    level: LevelName | None
+    permissions: list[str]
+
+
+class RulesPage(msgspec.Struct):
+    """Rules: at a place the nearest first, else folders' by path and then experiments'.
+
+    Attributes:
+        effective: what they come to, when a place and a user or service principal were named.
+    """
+
+    items: list[RuleShown]
+    next_page_token: str | None
+    effective: EffectiveShown | None
+
+
+class RuleRoutes:
+    """Handlers of `/workspaces/{workspace}/rules`."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+
+    def routes(self) -> list[Route]:
+        """The table of these endpoints."""
+        read, write = Permission.RULE_READ, Permission.RULE_WRITE
+        base = "/workspaces/{workspace}/rules"
+        return [
+            native("GET", base, self.list, RulesRequest, RulesPage, read, "Rules of folders and experiments"),
+            native("PUT", base, self.set, NewRule, Done, write, "Set a rule"),
+            native("DELETE", base, self.drop, RuleName, Done, write, "Delete a rule"),
+        ]
+
+    async def list(self, call: Call) -> RulesPage:
+        """GET workspaces/{workspace}/rules"""
+        sent: RulesRequest = call.body
+        who, limit, token = sent.principal, sent.limit, sent.page_token
+        effective = None
+        if sent.path is None and sent.experiment_id is None:
+            page = await self._rules.all(call.principal, who, limit, token)
+        else:
+            at = At(sent.path, sent.experiment_id)
+            page = await self._rules.at(call.principal, at, who, limit, token)
+            if who is not None:
+                found = await self._rules.effective(call.principal, at, who)
+                effective = None if found is None else _effective(found)
+        return RulesPage([_shown(rule) for rule in page.items], page.next_token, effective)
+
+    async def set(self, call: Call) -> Done:
+        """PUT workspaces/{workspace}/rules"""
+        sent: NewRule = call.body
+        at = At(sent.path, sent.experiment_id)
+        await self._rules.set(call.principal, at, sent.principal, LEVELS[sent.level])
+        return Done()
+
+    async def drop(self, call: Call) -> Done:
+        """DELETE workspaces/{workspace}/rules"""
+        sent: RuleName = call.body
+        await self._rules.drop(call.principal, At(sent.path, sent.experiment_id), sent.principal)
+        return Done()
+
+
+def _shown(rule: records.Rule) -> RuleShown:
+    return RuleShown(
+        principal=rule.principal,
+        kind=KINDS[rule.kind],
+        level=LEVEL_NAMES[rule.level],
+        path=rule.path,
+        experiment_id=None if rule.experiment is None else str(rule.experiment),
+        inherited=rule.inherited,
+    )
+
+
+def _effective(found: records.Effective) -> EffectiveShown:
+    return EffectiveShown(
+        principal=found.principal,
+        level=None if found.level is None else LEVEL_NAMES[found.level],
+        permissions=[p.value for p in Permission if p in found.permissions],
+    )

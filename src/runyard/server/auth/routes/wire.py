@@ -1,0 +1,33 @@
+"""What the requests and answers of identity have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from runyard.server.auth.types import Level, PrincipalKind
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Kind = Literal["user", "service", "group"]
+LevelName = Literal["NO_PERMISSION", "CAN_READ", "CAN_EDIT", "CAN_MANAGE"]
+
+KINDS: dict[PrincipalKind, Kind] = {
+    PrincipalKind.USER: "user",
+    PrincipalKind.SERVICE: "service",
+    PrincipalKind.GROUP: "group",
+}
+LEVELS: dict[LevelName, Level] = {
+    "NO_PERMISSION": Level.NONE,
+    "CAN_READ": Level.READ,
+    "CAN_EDIT": Level.EDIT,
+    "CAN_MANAGE": Level.MANAGE,
+}
+LEVEL_NAMES: dict[Level, LevelName] = {level: name for name, level in LEVELS.items()}
+
+
+class ListRequest(msgspec.Struct):
+    """Asks for a page: `limit` items, 1 to 1,000, after those of the page that gave the token."""
+
+    limit: Int64 = 100
+    page_token: str | None = None
