@@ -16,16 +16,20 @@ The fixture `api` is a started server (`runyard.server.app.build`) on a fresh da
         assert "99" in reply.message
 
 * Paths are MLflow's, below `/api/2.0/mlflow/`, unless they begin with a slash.
-* `get`, `post`, `patch`, `delete` take a path and JSON (`get`: parameters of the query); `request` takes
+* `get`, `post`, `put`, `patch`, `delete` take a path and JSON (`get`: parameters of the query); `request` takes
   raw bodies and headers as well. All return a `Reply`; `Reply.ok()` asserts success and gives the body.
 * `together` sends many requests at once, for races.
 * `assert_refused` checks a table of bad requests in one test: one server for all of them.
 * `experiment()` and `run()` make what most tests begin with.
+* `as_` is the same server for somebody else: `api.as_(token).get("/api/runyard/1/whoami")`, or in another
+  workspace. Whole teams are in `tests.api.auth.team`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import copy
 import itertools
 import json
 import threading
@@ -145,6 +149,29 @@ class Api:
             transport=self._transport, base_url="http://127.0.0.1", timeout=TIMEOUT, trust_env=False
         )
         self._names = itertools.count(1)
+        self._headers: dict[str, str] = {}
+
+    def as_(
+        self,
+        token: str | None = None,
+        *,
+        password: tuple[str, str] | None = None,
+        workspace: str | None = None,
+    ) -> Api:
+        """The same server for whoever has this token, or this name and password; for nobody without one.
+
+        The workspace is that of every request; None for the one that is meant when none is named.
+        """
+        other = copy.copy(self)
+        other._headers = {}
+        if token is not None:
+            other._headers["Authorization"] = f"Bearer {token}"
+        if password is not None:
+            pair = base64.b64encode(":".join(password).encode()).decode()
+            other._headers["Authorization"] = f"Basic {pair}"
+        if workspace is not None:
+            other._headers["X-MLFLOW-WORKSPACE"] = workspace
+        return other
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Reply:
         """A GET with these parameters; a list gives one parameter several values."""
@@ -153,6 +180,10 @@ class Api:
     def post(self, path: str, body: Any = None) -> Reply:
         """A POST of JSON."""
         return self.request("POST", path, body)
+
+    def put(self, path: str, body: Any = None) -> Reply:
+        """A PUT of JSON."""
+        return self.request("PUT", path, body)
 
     def patch(self, path: str, body: Any = None) -> Reply:
         """A PATCH of JSON."""
@@ -215,7 +246,7 @@ class Api:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        sent = dict(headers or {})
+        sent = {**self._headers, **(headers or {})}
         if content is None and body is not None:
             content = json.dumps(body).encode()
         if content is not None and not any(name.lower() == "content-type" for name in sent):

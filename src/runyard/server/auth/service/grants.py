@@ -70,7 +70,7 @@ class Rules:
 
         def mutate(tx: Transaction) -> None:
             place = self._admitted(tx, principal, at, WRITE)
-            target = must_be_somebody(name, principals.hold(tx, name.lower()))
+            target = must_be_somebody(name, principals.hold(tx, name.lower()), "principal")
             workspace = principal.workspace.id
             if place.experiment < 0:
                 store.set_folder_rule(tx, workspace, target.id, place.name, level)
@@ -91,7 +91,7 @@ class Rules:
 
         def mutate(tx: Transaction) -> None:
             place = self._admitted(tx, principal, at, WRITE)
-            target = must_be_somebody(name, principals.find(tx, name.lower()))
+            target = must_be_somebody(name, principals.find(tx, name.lower()), "principal")
             workspace = principal.workspace.id
             if place.experiment < 0:
                 found = store.drop_folder_rule(tx, workspace, target.id, place.name)
@@ -129,7 +129,7 @@ class Rules:
 
             named: set[str] | None = None
             if name is not None:
-                target = must_be_somebody(name, principals.find(connection, name.lower()))
+                target = must_be_somebody(name, principals.find(connection, name.lower()), "principal")
                 named = {target.name, *groups.groups_of(connection, target.id)}
 
             def position(rule: Rule) -> list[int | str]:
@@ -154,7 +154,7 @@ class Rules:
         def read(connection: Connection) -> Page[Rule]:
             only = None
             if name is not None:
-                only = must_be_somebody(name, principals.find(connection, name.lower())).id
+                only = must_be_somebody(name, principals.find(connection, name.lower()), "principal").id
             at, found = (path, experiment, last), list[tuple[Rule, list[int | str]]]()
             more = True
             # Some may be hidden from the caller: read on until the page is full.
@@ -176,7 +176,7 @@ class Rules:
 
         def read(connection: Connection) -> Effective | None:
             place = self._admitted(connection, principal, at, READ)
-            target = must_be_somebody(name, principals.find(connection, name.lower()))
+            target = must_be_somebody(name, principals.find(connection, name.lower()), "principal")
             if target.kind is PrincipalKind.GROUP:
                 return None
             identity = Identity(target.id, target.name, target.kind, target.is_admin)

@@ -73,17 +73,17 @@ class Members:
         await self._database.write(mutate)
 
 
-def must_be_somebody(name: str, found: User | None) -> User:
+def must_be_somebody(name: str, found: User | None, field: str = "name") -> User:
     """What was found.
 
     Raises:
-        NotFound: nothing was.
+        NotFound: nothing was; `field` is what named it.
     """
     if found is None:
-        raise nobody(name)
+        raise nobody(name, field)
     return found
 
 
-def nobody(name: str) -> NotFound:
+def nobody(name: str, field: str = "name") -> NotFound:
     """The error for a name that no principal has."""
-    return NotFound(f"There is no user, service principal or group '{names.cut(name)}'.", field="name")
+    return NotFound(f"There is no user, service principal or group '{names.cut(name)}'.", field=field)

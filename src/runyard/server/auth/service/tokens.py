@@ -191,7 +191,7 @@ class Tokens:
         def read(connection: Connection) -> Page[Token]:
             owner_id = principal.identity.id
             if not own:
-                owner_id = must_be_somebody(named, principals.find(connection, named)).id
+                owner_id = must_be_somebody(named, principals.find(connection, named), "user").id
             found = store.page(
                 connection, owner_id, workspace_id=only, since=since, after=(before, last), count=limit + 1
             )
@@ -302,7 +302,7 @@ def _owner(tx: Transaction, principal: Principal, name: str | None) -> User:
             "This server has no login, so nobody needs a token. Make the first administrator, then sign in."
         )
     named = principal.name if own or name is None else name.lower()
-    found = must_be_somebody(named, principals.hold(tx, named))
+    found = must_be_somebody(named, principals.hold(tx, named), "principal")
     if own and found.id != principal.identity.id:
         # Deleted a moment ago, and another one made with the name.
         raise nobody(named)
