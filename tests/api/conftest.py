@@ -16,8 +16,8 @@ The fixture `api` is a started server (`runyard.server.app.build`) on a fresh da
         assert "99" in reply.message
 
 * Paths are MLflow's, below `/api/2.0/mlflow/`, unless they begin with a slash.
-* `get`, `post`, `put`, `patch`, `delete` take a path and JSON (`get`: parameters of the query); `request` takes
-  raw bodies and headers as well. All return a `Reply`; `Reply.ok()` asserts success and gives the body.
+* `get`, `post`, `put`, `patch`, `delete` take a path and JSON (`get`: parameters of the query); `request`
+  takes raw bodies and headers as well. All return a `Reply`; `Reply.ok()` asserts success, gives the body.
 * `together` sends many requests at once, for races.
 * `assert_refused` checks a table of bad requests in one test: one server for all of them.
 * `experiment()` and `run()` make what most tests begin with.

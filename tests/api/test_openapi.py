@@ -70,10 +70,20 @@ class Server:
             api.post(path, {"run_id": run, **sent}).ok()
         root = model["artifact_uri"].removeprefix("mlflow-artifacts:/")
         api.request("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{root}/a/b.txt", content=b"hello").ok()
+        # With a login, as the first user that a request might make would need one from then on.
+        native, somebody = "/api/runyard/1", ("somebody", "a good password")
+        api.post(f"{native}/service-principals", {"name": "program"}).ok()
+        api.post(f"{native}/groups", {"name": "group"}).ok()
+        api.post(f"{native}/users", {"name": somebody[0], "password": somebody[1], "is_admin": True}).ok()
+        self.api = api.as_(password=somebody)
+        # Nothing of this can lock the caller out: it is the last administrator.
+        self.in_path = {"workspace": "default", "name": "somebody", "member": "somebody", "role": "Reader"}
+        self.names = {"service-principals": "program", "groups": "group", "roles": "Curator"}
         self.known: dict[str, Any] = {
             "experiment_id": experiment,
             "experiment_ids": [experiment],
             "experiment_name": "Default",
+            "principal": "somebody",
             "run_id": run,
             "run_ids": [run],
             "model_id": model["model_id"],
@@ -92,6 +102,10 @@ class Server:
     def with_known(self, case: Any) -> Any:
         """The case with the names of things that exist, so that there is something to answer."""
         known = {**self.known, "path": "a/b.txt"}
+        if isinstance(case.path_parameters, dict):
+            noun = case.operation.path.removeprefix("/api/runyard/1/").partition("/")[0]
+            found = {**self.in_path, "name": self.names.get(noun, "somebody")}
+            case.path_parameters.update({k: v for k, v in found.items() if k in case.path_parameters})
         for part in (case.path_parameters, case.query, case.body):
             if isinstance(part, dict):
                 for name in part.keys() & known.keys():
@@ -146,3 +160,4 @@ def test_every_operation_answers_as_the_document_says(server: Server, mode: Gene
         with suppress(Unsatisfiable):  # what takes nothing can't be asked wrongly
             check()
     assert not known or answered > 100
+    assert server.api.get("/api/runyard/1/whoami").ok()["name"] == "somebody"

@@ -123,7 +123,7 @@ class Team:
         """What the activity log holds, oldest first; of these actions, or of all."""
         with opened(self._url) as database:
             rows = database.read_here(lambda c: c.rows(_EVENTS))
-        found = [Event(*row[:5], msgspec.json.decode(row[5])) for row in rows]
+        found = [Event(row[0], row[1], row[2], row[3], row[4], msgspec.json.decode(row[5])) for row in rows]
         return [one for one in found if not actions or one.action in actions]
 
 

@@ -7,6 +7,7 @@ in, whatever the request holds, and nothing is changed on the way.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -51,24 +52,18 @@ class Matrix:
     def walk(self, who: str | None, workspace: str) -> dict[str, tuple[int, Permission]]:
         """What each route answers to somebody in a workspace, and the permission that it declares."""
         api = self.api.as_(None if who is None else self.tokens[who], workspace=workspace)
-        return {
-            f"{route.method} {route.path}": (
-                api.request(route.method, _path(route, workspace)).status,
-                route.permission,
-            )  # type: ignore[dict-item]
-            for route in self.routes
-        }
+        found = {}
+        for route in self.routes:
+            assert isinstance(route.permission, Permission)
+            reply = api.request(route.method, _path(route, workspace))
+            found[f"{route.method} {route.path}"] = (reply.status, route.permission)
+        return found
 
 
 def _path(route: Route, workspace: str) -> str:
     """An address of the route."""
-    segments = []
-    for segment in route.path.split("/"):
-        name = segment.strip("{}").removesuffix(":path")
-        if segment.startswith("{"):
-            segment = workspace if name == "workspace" else PARAMETERS.get(name, "x")
-        segments.append(segment)
-    return "/".join(segments)
+    known = {**PARAMETERS, "workspace": workspace}
+    return re.sub(r"{(\w+)(:path)?}", lambda found: known.get(found[1], "x"), route.path)
 
 
 @pytest.fixture

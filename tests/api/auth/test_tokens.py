@@ -292,7 +292,7 @@ class TestExpired:
         names = [signed_in.post(TOKENS, {"name": f"t{i}"}).ok()["name"] for i in range(4)]
         found, token = [], None
         while True:
-            more = {"page_token": token} if token else {}
+            more: dict[str, str] = {"page_token": token} if token else {}
             page = signed_in.get(TOKENS, {"limit": 2, "expired": "true", **more}).ok()
             found += [one["name"] for one in page["items"]]
             token = page["next_page_token"]
