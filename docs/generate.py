@@ -13,9 +13,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from runyard.server.auth.rules import BUILT_IN, GRANTABLE, permissions_of
+from runyard.server.auth.types import OF_RUN_TOKEN, TRACKING, Level, Permission, permissions_at
 from runyard.server.settings import SETTINGS, Setting
 
 DOCS = Path(__file__).parent
+TEMPLATES = DOCS / "templates"
 NOTE = "<!-- Made by docs/generate.py (make docs) from the code; edits here are lost. -->"
 
 Page = Callable[[], str]
@@ -47,6 +50,11 @@ def outdated() -> list[str]:
         for path in PAGES
         if not (DOCS / path).is_file() or (DOCS / path).read_text(encoding="utf-8") != text_of(path)
     ]
+
+
+def template(name: str) -> str:
+    """A page's text with gaps in braces for what follows from the code."""
+    return (TEMPLATES / f"{name}.txt").read_text(encoding="utf-8")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -81,6 +89,33 @@ def _allowed(setting: Setting[Any]) -> str:
         return "text"
     endless = setting.most is None or setting.most >= 2**62
     return f"{setting.least:,} or more" if endless else f"{setting.least:,} to {setting.most:,}"
+
+
+@page("guides/roles-and-permissions.md")
+def roles_and_permissions() -> str:
+    """Who may do what; the tables follow from the roles."""
+    roles = [(name, permissions_of([role])) for name, role in BUILT_IN.items()]
+    levels = [(_LEVELS[level], permissions_at(level)) for level in Level if level]
+    tokens = [("tracking token", TRACKING), ("run's token", OF_RUN_TOKEN)]
+    of_experiments = [p for p in GRANTABLE if p.of_experiments]
+    return template("roles-and-permissions").format(
+        roles=table(("role", "what it is for"), [(name, r.description) for name, r in BUILT_IN.items()]),
+        matrix=_matrix(GRANTABLE, roles),
+        server=", ".join(f"`{p.value}`" for p in Permission if p.of_server),
+        levels=_matrix(of_experiments, levels),
+        tokens=_matrix([p for p in GRANTABLE if p in TRACKING], tokens),
+    )
+
+
+_LEVELS = {Level.READ: "`CAN_READ`", Level.EDIT: "`CAN_EDIT`", Level.MANAGE: "`CAN_MANAGE`"}
+
+
+def _matrix(rows: Sequence[Permission], columns: Sequence[tuple[str, frozenset[Permission]]]) -> str:
+    """Which of the permissions each column has."""
+    return table(
+        ("permission", *(name for name, _ in columns)),
+        [(f"`{p.value}`", *("yes" if p in held else "" for _, held in columns)) for p in rows],
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

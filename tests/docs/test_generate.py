@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from docs import generate
+from runyard.server.auth import Permission
+from runyard.server.auth.rules import BUILT_IN
 from runyard.server.settings import SETTINGS
 
 
@@ -20,6 +22,15 @@ def test_every_setting_is_documented() -> None:
     text = generate.text_of("reference/settings.md")
     missing = [s.name for s in SETTINGS if f"`{s.option}`" not in text or f"`{s.variable}`" not in text]
     assert missing == []
+
+
+def test_every_permission_and_role_is_documented() -> None:
+    text = generate.text_of("guides/roles-and-permissions.md")
+    assert [p.value for p in Permission if p is not Permission.PUBLIC and f"`{p.value}`" not in text] == []
+    head = next(line for line in text.splitlines() if line.startswith("| permission |"))
+    assert head == f"| permission | {' | '.join(BUILT_IN)} |"
+    rows = [line for line in text.splitlines() if line.startswith("| `members/write` |")]
+    assert rows == ["| `members/write` | yes |  |  |  |  |"]
 
 
 def test_pages_are_written_where_they_are_not_current(
