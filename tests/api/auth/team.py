@@ -100,7 +100,7 @@ class Team:
     def __init__(self, api: Api, tokens: dict[str, str], url: str) -> None:
         self.api = api
         self._tokens = tokens
-        self._url = url
+        self.url = url
 
     @property
     def nobody(self) -> Api:
@@ -121,7 +121,7 @@ class Team:
 
     def events(self, *actions: str) -> list[Event]:
         """What the activity log holds, oldest first; of these actions, or of all."""
-        with opened(self._url) as database:
+        with opened(self.url) as database:
             rows = database.read_here(lambda c: c.rows(_EVENTS))
         found = [Event(row[0], row[1], row[2], row[3], row[4], msgspec.json.decode(row[5])) for row in rows]
         return [one for one in found if not actions or one.action in actions]

@@ -79,6 +79,17 @@ def test_a_credential_gives_no_more_than_its_limit() -> None:
         assert not access.admits(RULES)
 
 
+def test_a_rule_that_gives_nothing_makes_no_member() -> None:
+    assert not Access(folders={"/": Level.NONE}, experiments={1: Level.NONE}).member
+    assert Access(folders={"/": Level.NONE, "/a": Level.READ}).member
+
+
+def test_a_rule_of_the_experiment_0_is_none_for_those_that_do_not_exist_yet() -> None:
+    access = Access(SCIENTIST, experiments={0: Level.NONE})
+    assert access.allows(WRITE, Place(-1, "new"))
+    assert not access.allows(WRITE, Place(0, "Default"))
+
+
 def test_nobody_has_nothing() -> None:
     access = Access()
     assert not access.member
