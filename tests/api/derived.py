@@ -29,7 +29,9 @@ class Place:
     def path(self, route: Route) -> str:
         """The route's path with its parameters filled in."""
         path = route.path.replace("{model_id}", self.model).replace("{tag_key:path}", "t")
-        path = path.replace("{upload_id}", "0" * 32).replace("{number}", "1")
+        path = path.replace("{upload_id}", "0" * 32).replace("{number}", "1").replace("{id}", "1")
+        path = path.replace("{workspace}", "default").replace("{role}", "Reader")
+        path = path.replace("{name}", "nobody").replace("{member}", "nobody")
         return path.replace("{experiment_id}", self.experiment).replace("{path:path}", self.root)
 
     def valid(self, route: Route) -> dict[str, Any]:

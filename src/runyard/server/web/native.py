@@ -12,10 +12,6 @@ from runyard.server.web.routes import Handler, Route
 PREFIX = "/api/runyard/1"
 
 
-class NoBody(msgspec.Struct):
-    """A request that its address says all about."""
-
-
 class Done(msgspec.Struct):
     """The answer where there is nothing to tell."""
 
@@ -24,12 +20,15 @@ def native(
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
     path: str,
     handler: Handler,
-    request: type[msgspec.Struct],
+    request: type[msgspec.Struct] | None,
     response: Any,
     permission: Enum,
     summary: str,
 ) -> Route:
-    """A route below the prefix; a GET takes its request from the query, the others from a JSON body."""
+    """A route below the prefix.
+
+    A GET takes its request from the query, the others from a JSON body; with None the address says all.
+    """
     return Route(
         method=method,
         path=PREFIX + path,
@@ -37,7 +36,7 @@ def native(
         permission=permission,
         summary=summary,
         request=request,
-        source="query" if method == "GET" else "body",
+        source="none" if request is None else "query" if method == "GET" else "body",
         response=response,
         tag=_noun(path),
     )

@@ -9,7 +9,7 @@ from runyard.server.auth.routes.wire import KINDS, Kind, ListRequest
 from runyard.server.auth.service.groups import Groups
 from runyard.server.auth.types import Permission
 from runyard.server.web import Call, Route
-from runyard.server.web.native import Done, NoBody, native
+from runyard.server.web.native import Done, native
 
 
 class NewGroup(msgspec.Struct):
@@ -63,11 +63,11 @@ class GroupRoutes:
         return [
             native("GET", "/groups", self.list, ListRequest, GroupsPage, read, "Groups by name"),
             native("POST", "/groups", self.create, NewGroup, GroupShown, write, "Make a group"),
-            native("GET", one, self.get, NoBody, GroupShown, read, "A group"),
-            native("DELETE", one, self.delete, NoBody, Done, write, "Delete a group; its members stay"),
+            native("GET", one, self.get, None, GroupShown, read, "A group"),
+            native("DELETE", one, self.delete, None, Done, write, "Delete a group; its members stay"),
             native("GET", inside, self.members, ListRequest, GroupMembersPage, read, "A group's members"),
-            native("PUT", member, self.add, NoBody, Done, write, "Put somebody into a group"),
-            native("DELETE", member, self.remove, NoBody, Done, write, "Take somebody out of a group"),
+            native("PUT", member, self.add, None, Done, write, "Put somebody into a group"),
+            native("DELETE", member, self.remove, None, Done, write, "Take somebody out of a group"),
         ]
 
     async def list(self, call: Call) -> GroupsPage:

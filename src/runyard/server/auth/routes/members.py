@@ -8,7 +8,7 @@ from runyard.server.auth.routes.wire import KINDS, Kind, ListRequest
 from runyard.server.auth.service.members import Members
 from runyard.server.auth.types import Permission
 from runyard.server.web import Call, Route
-from runyard.server.web.native import Done, NoBody, native
+from runyard.server.web.native import Done, native
 
 
 class MemberShown(msgspec.Struct):
@@ -40,8 +40,8 @@ class MemberRoutes:
         one = f"{base}/{{name}}/{{role}}"
         return [
             native("GET", base, self.list, ListRequest, MembersPage, read, "Members and their roles"),
-            native("PUT", one, self.assign, NoBody, Done, write, "Give a role"),
-            native("DELETE", one, self.take, NoBody, Done, write, "Take a role"),
+            native("PUT", one, self.assign, None, Done, write, "Give a role"),
+            native("DELETE", one, self.take, None, Done, write, "Take a role"),
         ]
 
     async def list(self, call: Call) -> MembersPage:

@@ -8,7 +8,7 @@ from runyard.server.auth.rules import BUILT_IN, GRANTABLE, permissions_of
 from runyard.server.auth.service.roles import Roles
 from runyard.server.auth.types import Permission, RoleDefinition
 from runyard.server.web import Call, Route
-from runyard.server.web.native import Done, NoBody, native
+from runyard.server.web.native import Done, native
 
 
 class RoleChange(msgspec.Struct):
@@ -57,10 +57,10 @@ class RoleRoutes:
         """The table of these endpoints."""
         read, write, one = Permission.SIGNED_IN, Permission.ROLE_WRITE, "/roles/{name}"
         return [
-            native("GET", "/roles", self.list, NoBody, RolesPage, read, "All roles"),
-            native("GET", one, self.get, NoBody, RoleShown, read, "A role"),
+            native("GET", "/roles", self.list, None, RolesPage, read, "All roles"),
+            native("GET", one, self.get, None, RoleShown, read, "A role"),
             native("PUT", one, self.save, RoleChange, RoleShown, write, "Make or change a custom role"),
-            native("DELETE", one, self.delete, NoBody, Done, write, "Delete a custom role"),
+            native("DELETE", one, self.delete, None, Done, write, "Delete a custom role"),
         ]
 
     async def list(self, call: Call) -> RolesPage:

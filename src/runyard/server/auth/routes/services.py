@@ -9,7 +9,7 @@ from runyard.server.auth.routes.wire import ListRequest
 from runyard.server.auth.service.users import Users
 from runyard.server.auth.types import Permission
 from runyard.server.web import Call, Route
-from runyard.server.web.native import Done, NoBody, native
+from runyard.server.web.native import Done, native
 
 
 class NewService(msgspec.Struct):
@@ -74,9 +74,9 @@ class ServiceRoutes:
         return [
             native("GET", base, self.list, ListRequest, ServicesPage, read, "Service principals by name"),
             native("POST", base, self.create, NewService, ServiceShown, write, "Make a service principal"),
-            native("GET", one, self.get, NoBody, ServiceDetails, read, "A service principal and its groups"),
+            native("GET", one, self.get, None, ServiceDetails, read, "A service principal and its groups"),
             native("PATCH", one, self.change, ServiceChange, ServiceShown, write, "Change or disable it"),
-            native("DELETE", one, self.delete, NoBody, Done, write, "Delete it and all that it holds"),
+            native("DELETE", one, self.delete, None, Done, write, "Delete it and all that it holds"),
         ]
 
     async def list(self, call: Call) -> ServicesPage:

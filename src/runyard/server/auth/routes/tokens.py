@@ -12,7 +12,7 @@ from runyard.server.auth.service.tokens import MAX_TRACKING_SECONDS, Tokens
 from runyard.server.auth.types import Permission
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.web import Call, Route
-from runyard.server.web.native import Done, NoBody, native
+from runyard.server.web.native import Done, native
 
 TokenName = Literal["personal", "tracking", "run", "session"]
 
@@ -106,7 +106,7 @@ class TokenRoutes:
             native("POST", "/tokens", self.create, NewToken, MadeToken, own, "Make a personal token"),
             native("POST", short, self.track, NewTrackingToken, MadeToken, write, "Make a tracking token"),
             native("POST", run, self.create_for_run, NewRunToken, MadeToken, write, "Make a run's token"),
-            native("DELETE", one, self.revoke, NoBody, Done, own, "Revoke a token or end a session"),
+            native("DELETE", one, self.revoke, None, Done, own, "Revoke a token or end a session"),
         ]
 
     async def list(self, call: Call) -> TokensPage:

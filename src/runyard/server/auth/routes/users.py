@@ -9,7 +9,7 @@ from runyard.server.auth.routes.wire import ListRequest
 from runyard.server.auth.service.users import Users
 from runyard.server.auth.types import Permission
 from runyard.server.web import Call, Route
-from runyard.server.web.native import Done, NoBody, native
+from runyard.server.web.native import Done, native
 
 
 class NewUser(msgspec.Struct):
@@ -92,9 +92,9 @@ class UserRoutes:
         return [
             native("GET", "/users", self.list, ListRequest, UsersPage, read, "Users by name"),
             native("POST", "/users", self.create, NewUser, UserShown, write, "Make a user"),
-            native("GET", one, self.get, NoBody, UserDetails, read, "A user and its groups"),
+            native("GET", one, self.get, None, UserDetails, read, "A user and its groups"),
             native("PATCH", one, self.change, UserChange, UserShown, write, "Change or disable a user"),
-            native("DELETE", one, self.delete, NoBody, Done, write, "Delete a user and all that it holds"),
+            native("DELETE", one, self.delete, None, Done, write, "Delete a user and all that it holds"),
             native("PUT", word, self.set_password, PasswordChange, Done, own, "Set a user's password"),
         ]
 

@@ -9,7 +9,7 @@ import msgspec
 from runyard.server.auth.service.whoami import WhoAmI
 from runyard.server.auth.types import Permission
 from runyard.server.web import Call, Route
-from runyard.server.web.native import NoBody, native
+from runyard.server.web.native import native
 
 
 class Caller(msgspec.Struct):
@@ -49,7 +49,7 @@ class WhoAmIRoutes:
     def routes(self) -> list[Route]:
         """The table of these endpoints."""
         return [
-            native("GET", "/whoami", self.get, NoBody, Caller, Permission.SIGNED_IN, "Who calls"),
+            native("GET", "/whoami", self.get, None, Caller, Permission.SIGNED_IN, "Who calls"),
         ]
 
     async def get(self, call: Call) -> Caller:
