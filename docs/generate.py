@@ -67,7 +67,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def settings() -> str:
     """Every setting of the server."""
     rows = [
-        (f"`{s.option}`", f"`{s.variable}`", f"`{s.default}`" if s.default != "" else "", _allowed(s), s.help)
+        (
+            "" if s.secret else f"`{s.option}`",
+            f"`{s.variable}`",
+            f"`{s.default}`" if s.default != "" else "",
+            _allowed(s),
+            s.help,
+        )
         for s in SETTINGS
     ]
     return f"""# Settings of the server
@@ -77,8 +83,9 @@ default. A value that isn't allowed ends the start with one line on standard err
 
 {table(("option", "environment", "default", "allowed", "meaning"), rows)}
 
-A password in an address is never logged nor shown. On a machine with several users give it by the
-environment, since they can see each other's command lines.
+A secret and a password in an address are never logged nor shown. On a machine with several users give
+such an address by the environment, since they can see each other's command lines; a setting that is a secret
+as such has no option.
 """
 
 

@@ -33,15 +33,16 @@ import copy
 import itertools
 import json
 import threading
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Scope
 
 from runyard.server import app, settings
 
@@ -142,12 +143,15 @@ class Api:
     """A client of one server in this process."""
 
     def __init__(self, application: ASGIApp) -> None:
+        self._application = application
         self._loop = Loop()
         self._lifespan = Lifespan(application)
         self._transport = httpx.ASGITransport(application, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(
             transport=self._transport, base_url="http://127.0.0.1", timeout=TIMEOUT, trust_env=False
         )
+        # A session is sent by whoever means to.
+        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._names = itertools.count(1)
         self._headers: dict[str, str] = {}
 
@@ -214,6 +218,16 @@ class Api:
 
         return self._loop.run(send())
 
+    def call(self, requests: Sequence[tuple[Scope, bytes]], *, together: bool) -> list[tuple[int, bytes]]:
+        """Whole ASGI scopes with their bodies, one after the other or at once: the statuses and bodies."""
+
+        async def send() -> list[tuple[int, bytes]]:
+            if together:
+                return await asyncio.gather(*(self._exchange(*request) for request in requests))
+            return [await self._exchange(*request) for request in requests]
+
+        return self._loop.run(send())
+
     def experiment(self, name: str | None = None, **fields: Any) -> str:
         """A new experiment's id."""
         chosen = name or f"experiment {next(self._names)}"
@@ -235,6 +249,20 @@ class Api:
             self._loop.run(self._lifespan.stop())
         finally:
             self._loop.close()
+
+    async def _exchange(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
+        status, content = 0, b""
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            nonlocal status, content
+            status = message.get("status", status)
+            content += message.get("body", b"")
+
+        await self._application(scope, receive, send)
+        return status, content
 
     async def _send(
         self,

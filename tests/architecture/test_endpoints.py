@@ -81,4 +81,8 @@ def test_only_these_routes_are_public(application: Application) -> None:
         "/version",
         "/api/openapi.json",
         "/api/2.0/mlflow/server-info",
+        # Pages: they decide themselves what a visitor may see.
+        "/",
+        "/login",
+        "/logout",
     }

@@ -17,6 +17,8 @@ LATE = {
     ("server/db/migrate.py", "sqlalchemy"): "the engine is needed only by Alembic",
     ("server/db/database.py", "runyard.server.db.postgresql"): "an optional driver, and a tenth of a start",
     ("server/auth/service/passwords.py", "argon2"): "only for passwords, not for tokens",
+    ("server/auth/routes/sign_in.py", "runyard.server.auth.routes"): "Jinja, at the first page",
+    ("server/auth/service/oidc/login.py", "runyard.server.auth.service.oidc"): "authlib, httpx: OIDC only",
     ("server/operations/endpoints.py", "runyard.server.web"): "prometheus_client, at the first scrape",
     ("server/metrics/engine.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",
     ("server/metrics/summary.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",

@@ -253,14 +253,6 @@ def _line(told: str) -> str:
     return told
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_without_login_only_this_machine_is_served(host: str, tmp_path: Path) -> None:
-    code, told = refused("--host", host, "--data", str(tmp_path))
-    assert code == 1
-    assert "no login" in _line(told)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_port_in_use_is_refused(start: Start, tmp_path: Path) -> None:
     port = str(urlsplit(start().url).port)
     code, told = refused("--port", port, "--data", str(tmp_path / "other"))

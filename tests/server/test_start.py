@@ -12,7 +12,19 @@ from tests.server.conftest import Start
 IDLE_BYTES = 100_000_000
 
 # What a start doesn't need, and what it would cost: 10 to 40 % of its time, 2 to 25 MB.
-LATE = ("numpy", "alembic", "psycopg", "sqlalchemy.dialects.postgresql", "prometheus_client", "mlflow")
+LATE = (
+    "numpy",
+    "alembic",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql",
+    "prometheus_client",
+    "mlflow",
+    "jinja2",
+    "argon2",
+    "authlib",
+    "cryptography",
+    "httpx",
+)
 
 SCRIPT = """
 import sys

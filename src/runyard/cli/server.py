@@ -15,8 +15,8 @@ from runyard.server.settings import SETTINGS, Setting
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for every setting."""
-    for setting in reversed(SETTINGS):
+    """An option for every setting that is no secret."""
+    for setting in reversed([setting for setting in SETTINGS if not setting.secret]):
         command = click.option(
             setting.option, setting.name, type=_type(setting), metavar=_metavar(setting), help=_help(setting)
         )(command)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
@@ -26,18 +27,24 @@ from runyard.server.auth.routes import (
     UserRoutes,
     WhoAmIRoutes,
 )
+from runyard.server.auth.routes.oidc import CALLBACK, OidcRoutes
+from runyard.server.auth.routes.sign_in import SignInRoutes, Visit
+from runyard.server.auth.service.cookies import SessionCookie
 from runyard.server.auth.service.gate import Gate
 from runyard.server.auth.service.grants import Rules
 from runyard.server.auth.service.groups import Groups
 from runyard.server.auth.service.members import Members
+from runyard.server.auth.service.oidc import Client, OidcLogin, role_map
 from runyard.server.auth.service.passwords import Passwords
 from runyard.server.auth.service.roles import Roles
+from runyard.server.auth.service.sessions import Sessions
 from runyard.server.auth.service.tokens import Tokens
 from runyard.server.auth.service.users import Users
 from runyard.server.auth.service.whoami import WhoAmI
 from runyard.server.db.database import Database, open_dialect
 from runyard.server.db.migrate import upgrade
 from runyard.server.kernel import clock, ids
+from runyard.server.kernel.addresses import is_loopback, origin_of
 from runyard.server.metrics.compaction import Compactor
 from runyard.server.mlflow_api.artifacts import ArtifactEndpoints
 from runyard.server.mlflow_api.datasets import DatasetEndpoints
@@ -89,6 +96,7 @@ class Parts:
     traffic: Traffic
     groups: GroupTraffic
     passwords: Passwords
+    cookie: SessionCookie
     gate: Gate
     tokens: Tokens
     workspaces: Workspaces
@@ -106,23 +114,34 @@ def build(settings: Settings) -> Application:
         *mlflow_api.routes(),
         *artifacts.plain_routes(),
         *_native(parts, search),
+        *_pages(parts),
     ]
     return Application(
         routes=routes,
         authorize=partial(_authorize, parts.gate),
         traffic=parts.traffic,
         max_body=settings.max_body_bytes,
-        guards=[_guard(parts.gate), choose_workspace],
+        guards=[_guard(settings, parts.gate), choose_workspace],
         fallback=mlflow_api.refuse,
         lifespan=lambda: _opened(parts),
     )
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings that no server can be built of, before anything is begun.
+
+    Raises:
+        InvalidArgument: one is wrong.
+    """
+    _oidc(settings)
 
 
 def _parts(settings: Settings) -> Parts:
     dialect = open_dialect(settings.database_url, max_bytes=settings.max_database_bytes or None)
     groups, passwords = GroupTraffic(), Passwords()
     database, keys = Database(dialect, groups.observe), Keys()
-    gate = Gate(database, find_ref, passwords)
+    cookie = SessionCookie(https=settings.public_url.startswith("https:"))
+    gate = Gate(database, find_ref, passwords, cookie, login=not is_loopback(settings.host))
     return Parts(
         settings=settings,
         database=database,
@@ -133,6 +152,7 @@ def _parts(settings: Settings) -> Parts:
         passwords=passwords,
         gate=gate,
         tokens=Tokens(database, find_ref, find_names, partial(find_for_token, keys), gate.forget),
+        cookie=cookie,
         workspaces=Workspaces(database, create_default),
         compactor=Compactor(database, SummaryRows(), holder=ids.new_request_id()),
     )
@@ -178,6 +198,36 @@ def _identity(parts: Parts) -> list[Route]:
         TokenRoutes(parts.tokens),
     ]
     return [route for group in groups for route in group.routes()]
+
+
+def _pages(parts: Parts) -> list[Route]:
+    """The pages at which people sign in and out."""
+    settings, database, gate = parts.settings, parts.database, parts.gate
+    client = _oidc(settings)
+    visit = Visit(parts.cookie, settings.public_url, urlsplit(settings.oidc_issuer).netloc)
+    routes = SignInRoutes(gate, Sessions(database, parts.passwords, gate.forget), visit).routes()
+    if client is not None:
+        routes += OidcRoutes(gate, OidcLogin(database, client, find_ref, gate.forget), visit).routes()
+    return routes
+
+
+def _oidc(settings: Settings) -> Client | None:
+    """What the OpenID Connect provider knows of this server; None without one."""
+    roles = role_map(settings.oidc_roles)
+    if not settings.oidc_issuer:
+        return None
+    return Client(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        secret=settings.oidc_secret,
+        callback=settings.public_url.rstrip("/") + CALLBACK,
+        scopes=settings.oidc_scopes,
+        name_claim=settings.oidc_name_claim,
+        email_claim=settings.oidc_email_claim,
+        groups_claim=settings.oidc_groups_claim,
+        roles=roles,
+        create_users=settings.oidc_create_users,
+    )
 
 
 def _operations(parts: Parts, table: Callable[[], Sequence[Route]]) -> OperationEndpoints:
@@ -263,6 +313,7 @@ def _authorize(
     return gate(scope, permission, path.get("workspace") or scope[KEY])
 
 
-def _guard(gate: Gate) -> Guard:
-    local, foreign = LoopbackGuard(), CrossSiteGuard()
+def _guard(settings: Settings, gate: Gate) -> Guard:
+    own = origin_of(settings.public_url) if settings.public_url else ""
+    local, foreign = LoopbackGuard(), CrossSiteGuard(own, behind_proxy=bool(settings.trusted_proxies))
     return lambda scope: foreign(scope) if gate.login_required else local(scope)

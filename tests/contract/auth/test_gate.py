@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from runyard.server.auth import Permission, Principal, WorkspaceRef
+from runyard.server.auth.service.cookies import SessionCookie
 from runyard.server.auth.service.gate import Gate
 from runyard.server.auth.service.passwords import Passwords
 from runyard.server.db import Connection, Database
@@ -22,7 +23,7 @@ class Watched:
     """A gate, and how often it looked something up; `forget` makes it forget during a look-up."""
 
     def __init__(self, database: Database, passwords: Passwords) -> None:
-        self.gate = Gate(database, self._find, passwords)
+        self.gate = Gate(database, self._find, passwords, SessionCookie())
         self.looked = 0
         self.forget = False
 

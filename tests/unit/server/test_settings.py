@@ -77,6 +77,58 @@ def test_several_workers_need_postgresql() -> None:
     assert load({"workers": 2, "database": POSTGRESQL}, {}).workers == 2
 
 
+OIDC = {
+    "public_url": "https://ml.example.org",
+    "oidc_issuer": "https://login.example.org",
+    "oidc_client_id": "runyard",
+}
+SECRET = {"RUNYARD_OIDC_CLIENT_SECRET": "hush"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("public_url", "ml.example.org"),
+        ("public_url", "https://ml.example.org/runyard"),
+        ("trusted_proxies", "*"),
+        ("trusted_proxies", "10.0.0.7,proxy.example.org"),
+        ("oidc_issuer", "http://login.example.org"),
+        ("oidc_scopes", "profile"),
+        ("oidc_create_users", "maybe"),
+        ("oidc_client_secret_file", "/does/not/exist"),
+    ],
+)
+def test_an_address_must_be_one(name: str, value: str) -> None:
+    environment = {} if name == "oidc_client_secret_file" else SECRET
+    with pytest.raises(InvalidArgument, match="must be") as caught:
+        load({**OIDC, name: value}, environment)
+    assert caught.value.field == name
+
+
+@pytest.mark.parametrize(
+    ("left_out", "told"),
+    [("public_url", "--public-url"), ("oidc_client_id", "--oidc-client-id"), ("", "OIDC_CLIENT_SECRET")],
+)
+def test_a_provider_needs_more(left_out: str, told: str) -> None:
+    with pytest.raises(InvalidArgument, match=told):
+        load({**OIDC, left_out: ""}, SECRET if left_out else {})
+
+
+def test_the_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hush\n")
+    settings = load({**OIDC, "oidc_client_secret_file": str(file)}, {})
+    assert settings.oidc_secret == "hush"
+    with pytest.raises(InvalidArgument, match="twice"):
+        load({**OIDC, "oidc_client_secret_file": str(file)}, SECRET)
+
+
+def test_a_secret_is_not_shown() -> None:
+    settings = load(OIDC, SECRET)
+    assert settings.oidc_secret == "hush"
+    assert "hush" not in repr(settings)
+
+
 def test_files_are_in_the_data_folder_unless_told_otherwise() -> None:
     settings = load({"data": "somewhere"}, {})
     assert settings.data_folder == Path("somewhere").absolute()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from runyard.server.auth.types import Permission, RoleDefinition
 from runyard.server.kernel.errors import InvalidArgument
@@ -97,7 +97,9 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 class Attempts:
-    """Counts failures per key over a window of time.
+    """Counts tries per key over a window of time.
+
+    Of a key its hash is kept, so that nobody fills the memory with long names.
 
     Args:
         seconds: the window's length.
@@ -107,34 +109,43 @@ class Attempts:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._counts: dict[str, tuple[float, int]] = {}
+        self._counts: dict[int, tuple[float, int]] = {}
 
-    def wait(self, key: str, most: int, now: float) -> float:
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def wait(self, key: Hashable, most: int, now: float) -> float:
         """How many seconds until the key may try again; 0 for at once."""
-        start, count = self._counts.get(key, (now, 0))
+        start, count = self._counts.get(hash(key), (now, 0))
         end = start + self._seconds
         return end - now if count >= most and end > now else 0.0
 
-    def note(self, key: str, now: float) -> None:
+    def note(self, key: Hashable, now: float) -> None:
         """Count a try."""
-        start, count = self._counts.get(key, (now, 0))
+        start, count = self._counts.get(hash(key), (now, 0))
         if now >= start + self._seconds:
             start, count = now, 0
-        elif key not in self._counts and len(self._counts) >= self.MAX_KEYS:
-            self._drop_old(now)
-        self._counts[key] = (start, count + 1)
+        elif hash(key) not in self._counts and len(self._counts) >= self.MAX_KEYS:
+            self._make_room(now)
+        self._counts[hash(key)] = (start, count + 1)
 
-    def take_back(self, key: str) -> None:
+    def take_back(self, key: Hashable) -> None:
         """Uncount a try that succeeded."""
-        start, count = self._counts.get(key, (0.0, 0))
+        start, count = self._counts.get(hash(key), (0.0, 0))
         if count > 0:
-            self._counts[key] = (start, count - 1)
+            self._counts[hash(key)] = (start, count - 1)
 
-    def forget(self, key: str) -> None:
+    def forget(self, key: Hashable) -> None:
         """Begin anew with a key."""
-        self._counts.pop(key, None)
+        self._counts.pop(hash(key), None)
 
-    def _drop_old(self, now: float) -> None:
-        kept = {key: found for key, found in self._counts.items() if found[0] + self._seconds > now}
-        # Still too many: whoever made so many names is kept out by the limit of its address.
-        self._counts = kept if len(kept) < self.MAX_KEYS else {}
+    def _make_room(self, now: float) -> None:
+        """Drop what is over; of the rest, should that be too much, the half that was tried least.
+
+        So nobody ends the wait of a key by trying many others.
+        """
+        kept = [item for item in self._counts.items() if item[1][0] + self._seconds > now]
+        if len(kept) > self.MAX_KEYS // 2:
+            kept.sort(key=lambda item: item[1][1], reverse=True)
+            del kept[self.MAX_KEYS // 2 :]
+        self._counts = dict(kept)

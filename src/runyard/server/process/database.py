@@ -8,6 +8,8 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from runyard.server.auth.service.sessions import user_exists
+from runyard.server.db import Connection
 from runyard.server.db.database import open_dialect
 from runyard.server.db.dialects import Dialect, Fault, SQLiteDialect
 from runyard.server.db.migrate import upgrade
@@ -33,6 +35,17 @@ def make_ready(settings: Settings) -> None:
         raise StartError(error.message) from error
     except dialect.error as error:
         raise StartError(_told(dialect, settings, error)) from error
+
+
+def has_user(settings: Settings) -> bool:
+    """Whether somebody can sign in; the schema is up to date."""
+    dialect = open_dialect(settings.database_url)
+    driver = dialect.connect(readonly=True)
+    try:
+        dialect.begin(driver, readonly=True)
+        return user_exists(Connection(dialect, driver))
+    finally:
+        driver.close()
 
 
 def absence(settings: Settings) -> str | None:

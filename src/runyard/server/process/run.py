@@ -19,12 +19,12 @@ from uvicorn.supervisors import Multiprocess
 
 from runyard import __version__
 from runyard.server import app
+from runyard.server.kernel.addresses import is_loopback
 from runyard.server.process import database, folder
 from runyard.server.process.errors import StartError
 from runyard.server.process.listen import BACKLOG, allow_many_files, listen, reachable, url
 from runyard.server.settings import Settings
 from runyard.server.web import logs
-from runyard.server.web.guards import is_loopback
 from runyard.server.web.protocol import HttpProtocol
 
 # Longer than the pauses of a training loop, so that clients find their connections open.
@@ -46,9 +46,9 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         StartError: the server can't start.
         InvalidArgument: a setting is wrong.
     """
-    lines = logs.configuration(settings.log_level, settings.log_format, database.passwords(settings))
+    lines = logs.configuration(settings.log_level, settings.log_format, _secrets(settings))
     logging.config.dictConfig(lines)
-    _refuse_strangers(settings)
+    app.check(settings)
     allow_many_files()
     folder.make(settings.data_folder)
     with ExitStack() as held:
@@ -60,9 +60,17 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
             held.enter_context(
                 folder.locked(foreign.with_name(foreign.name + ".lock"), f"The database file {foreign}")
             )
-        sock = held.enter_context(listen(settings.host, settings.port))
-        database.make_ready(settings)
-        _announce(settings, sock, say)
+        if is_loopback(settings.host):
+            # Whoever connects while the schema is brought up to date waits.
+            sock = held.enter_context(listen(settings.host, settings.port))
+            database.make_ready(settings)
+            login = database.has_user(settings)
+        else:
+            database.make_ready(settings)
+            login = database.has_user(settings)
+            _refuse_strangers(settings, login)
+            sock = held.enter_context(listen(settings.host, settings.port))
+        _announce(settings, sock, login, say)
         serve = _serve if settings.workers == 1 else _serve_with_workers
         serve(settings, sock, lines)
         log.info("stopped")
@@ -103,7 +111,9 @@ def _config(target: Any, settings: Settings, lines: dict[str, Any], **more: Any)
         server_header=False,
         # A browser must not guess the type of what a user has stored.
         headers=[("x-content-type-options", "nosniff")],
-        proxy_headers=False,
+        # Else whoever connects could claim to be anybody.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
@@ -145,15 +155,28 @@ class _Supervisor(Multiprocess):
             process.child_conn.close()  # of a worker's end it has a copy of its own
 
 
-def _refuse_strangers(settings: Settings) -> None:
-    if not is_loopback(settings.host):
+def _refuse_strangers(settings: Settings, login: bool) -> None:
+    """While there is no user there is no login, and so nothing for other machines."""
+    if not login:
         raise StartError(
-            f"The server has no login yet, so it listens on this machine only, not on {settings.host}. "
-            "Start it with --host 127.0.0.1; reach it from elsewhere through an SSH tunnel."
+            f"Without any user there is no login, so the server listens on this machine only, not on "
+            f"{settings.host}. Make the first administrator with `runyard user add NAME --admin`, on the "
+            "same data folder and database, and start it again."
+        )
+    if not settings.public_url.startswith("https:"):
+        log.warning(
+            "listening on %s without https: passwords and tokens can be read on the way; put a proxy with "
+            "TLS in front and give its address with --public-url",
+            settings.host,
         )
 
 
-def _announce(settings: Settings, sock: socket.socket, say: Callable[[str], None]) -> None:
+def _secrets(settings: Settings) -> tuple[str, ...]:
+    """What log lines must never show."""
+    return (*database.passwords(settings), settings.oidc_secret)
+
+
+def _announce(settings: Settings, sock: socket.socket, login: bool, say: Callable[[str], None]) -> None:
     """Show the banner once the server answers."""
     at = url(sock)
 
@@ -166,19 +189,22 @@ def _announce(settings: Settings, sock: socket.socket, say: Callable[[str], None
             return
         if answered:
             log.info("started version %s at %s, process %d", __version__, at, os.getpid())
-            say(_banner(settings, at))
+            say(_banner(settings, settings.public_url.rstrip("/") or at, login))
 
     threading.Thread(target=wait, name="runyard-banner", daemon=True).start()
 
 
-def _banner(settings: Settings, at: str) -> str:
+def _banner(settings: Settings, at: str, login: bool) -> str:
+    first = "Log a first run:"
+    if login:
+        first = f"Sign in at {at}/login; log a first run with a token in MLFLOW_TRACKING_TOKEN:"
     return f"""
 Runyard {__version__} is running at {at}
 
     data       {settings.data_folder}
     database   {database.described(settings)}
 
-Log a first run:
+{first}
 
     import mlflow
     mlflow.set_tracking_uri("{at}")

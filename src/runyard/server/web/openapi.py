@@ -24,7 +24,7 @@ _DESCRIPTION = (
 
 
 def document(routes: Iterable[Route], *, title: str, version: str) -> dict[str, Any]:
-    """The document of all routes but the aliases.
+    """The document of all routes but the aliases and the pages for people.
 
     Operation ids depend on nothing but a route's own method and path, so they stay the same when routes
     are added.
@@ -32,7 +32,7 @@ def document(routes: Iterable[Route], *, title: str, version: str) -> dict[str, 
     Raises:
         ValueError: two routes get the same operation id.
     """
-    told = [route for route in routes if not route.alias]
+    told = [route for route in routes if not (route.alias or route.page)]
     schemas = _Schemas(told)
     paths: dict[str, dict[str, Any]] = {}
     seen: dict[str, Route] = {}

@@ -74,6 +74,7 @@ class Route:
             tells which parameters the query may have.
         response: the answer's type, for the OpenAPI document.
         tag: the group in the OpenAPI document.
+        page: it is a page for people, and so left out of the OpenAPI document.
     """
 
     method: str
@@ -87,6 +88,7 @@ class Route:
     tag: str = ""
     # A second address of another route; it is left out of the OpenAPI document.
     alias: bool = False
+    page: bool = False
 
 
 def post(

@@ -88,7 +88,7 @@ def request(
 
 def application(*routes: Route, max_body: int = 1000, **more: Any) -> Application:
     """An application that lets everybody in."""
-    given: dict[str, Any] = {"authorize": lambda scope, route: None, "traffic": Traffic(), **more}
+    given: dict[str, Any] = {"authorize": lambda scope, route, path: None, "traffic": Traffic(), **more}
     return Application(routes=routes, max_body=max_body, **given)
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -139,7 +139,7 @@ def test_guards_come_before_everything() -> None:
 
 def test_authorization_comes_before_the_body_is_read() -> None:
     # Given
-    def refuse(scope: Scope, route: Route) -> None:
+    def refuse(scope: Scope, route: Route, path: Mapping[str, str]) -> None:
         raise PermissionDenied("no")
 
     app = application(route(echo, "POST", request=Thing, source="body"), authorize=refuse)

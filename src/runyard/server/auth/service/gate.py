@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from runyard.server.auth.service import sessions
 from runyard.server.auth.service.access import access_of
+from runyard.server.auth.service.cookies import SessionCookie
 from runyard.server.auth.service.passwords import Passwords, wrong
 from runyard.server.auth.service.policy import check_state, denied, missing
 from runyard.server.auth.store import access as store
@@ -45,7 +47,6 @@ KEPT_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 MAX_KEPT = 10_000
 USE_NOTED_MS = 60_000
-COOKIE = "runyard_session"
 
 FindWorkspace = Callable[[Connection, str], WorkspaceRef | None]
 
@@ -67,10 +68,21 @@ class Gate:
         database: where principals live.
         find_workspace: the workspace of a name, in a snapshot.
         passwords: verifies them.
+        cookie: finds a browser's session.
+        login: whether everybody has to sign in even while there is no user.
     """
 
-    def __init__(self, database: Database, find_workspace: FindWorkspace, passwords: Passwords) -> None:
+    def __init__(
+        self,
+        database: Database,
+        find_workspace: FindWorkspace,
+        passwords: Passwords,
+        cookie: SessionCookie,
+        *,
+        login: bool = False,
+    ) -> None:
         self._database = database
+        self._cookie = cookie
         self._find_workspace = find_workspace
         self._passwords = passwords
         self._key = ids.new_secret_key()
@@ -78,7 +90,7 @@ class Gate:
         self._local: dict[str, _Found] = {}
         # Counts what was forgotten: what was looked up before must not be kept after it.
         self._forgotten = 0
-        self._login_required = False
+        self._login_required = login
         self._looked = 0.0
 
     @property
@@ -87,9 +99,11 @@ class Gate:
         return self._login_required
 
     async def look(self) -> None:
-        """Find out whether a user exists."""
-        self._looked = clock.monotonic()
-        self._login_required = await self._database.read_point(store.any_user)
+        """Find out whether a user exists, unless that is known; once there was one, login stays."""
+        if not self._login_required and clock.monotonic() >= self._looked + LOOK_SECONDS:
+            self._looked = clock.monotonic()
+            if await self._database.read_point(store.any_user):
+                self._login_required = True
 
     def forget(self) -> None:
         """Look everything up anew: principals, roles, rules, tokens or workspaces have changed."""
@@ -121,7 +135,7 @@ class Gate:
             if local is not None and local.until > now:
                 return _admit(local, permission, workspace, scope)
             return self._slowly(scope, permission, workspace)
-        sent = _sent(scope)
+        sent = self._sent(scope)
         if self._login_required and sent is not None:
             found = self._kept.get((self._digest(sent), workspace))
             if found is not None and found.until > now:
@@ -130,7 +144,8 @@ class Gate:
 
     async def recognize(self, scope: Mapping[str, Any]) -> Principal | None:
         """Whom a request's credential belongs to, in no workspace; None without a valid one."""
-        sent = _sent(scope)
+        await self.look()
+        sent = self._sent(scope)
         if sent is None or not self._login_required:
             return None
         try:
@@ -140,14 +155,13 @@ class Gate:
 
     async def _slowly(self, scope: Mapping[str, Any], permission: Permission, workspace: str) -> Principal:
         forgotten = self._forgotten
-        if not self._login_required and clock.monotonic() >= self._looked + LOOK_SECONDS:
-            await self.look()
+        await self.look()
         if not self._login_required:
             found = await self._database.read_point(lambda c: self._find_local(c, workspace))
             if forgotten == self._forgotten:
                 self._local[workspace] = found
             return _admit(found, permission, workspace, scope)
-        sent = _sent(scope)
+        sent = self._sent(scope)
         if sent is None:
             raise Unauthenticated(
                 "Sign in first: send a token (MLFLOW_TRACKING_TOKEN, RUNYARD_TOKEN, 'Authorization: Bearer "
@@ -206,6 +220,8 @@ class Gate:
         found = self._compose(connection, token.principal_id, workspace, label, limit, scope, use)
         if token.last_used_time is not None and now - token.last_used_time < USE_NOTED_MS:
             return found, None
+        if kind is TokenKind.SESSION:
+            return found, lambda tx: sessions.extend(tx, token.id, now)
         return found, lambda tx: token_store.note_use(tx, token.id, now)
 
     def _compose(
@@ -244,6 +260,15 @@ class Gate:
         if chosen is None:
             return _Found(until, None, anywhere)
         return _Found(until, Principal(LOCAL_IDENTITY, chosen, LOCAL.access, LOCAL.credential), anywhere)
+
+    def _sent(self, scope: Mapping[str, Any]) -> bytes | None:
+        """The credential that a request brings: its Authorization header, else its session's cookie."""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                found: bytes = value
+                return found
+        session = self._cookie.session(scope)
+        return None if session is None else b"Bearer " + session
 
     def _digest(self, sent: bytes) -> bytes:
         return hashlib.blake2b(sent, key=self._key, digest_size=32).digest()
@@ -284,28 +309,6 @@ def _admit(found: _Found, permission: Permission, workspace: str, scope: Mapping
     return msgspec.structs.replace(principal, address=_address(scope))
 
 
-def _sent(scope: Mapping[str, Any]) -> bytes | None:
-    """The credential that a request brings: its Authorization header, else its session's cookie."""
-    cookie = b""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            found: bytes = value
-            return found
-        if name == b"cookie":
-            cookie = value
-    session = cookie_of(cookie)
-    return None if session is None else b"Bearer " + session
-
-
-def cookie_of(header: bytes) -> bytes | None:
-    """The session in a Cookie header."""
-    for part in header.split(b";"):
-        name, _, value = part.strip().partition(b"=")
-        if name == COOKIE.encode() and value.startswith(TokenKind.SESSION.prefix.encode()):
-            return value
-    return None
-
-
 def _parsed(sent: bytes) -> tuple[str | None, str]:
     """Name and secret of an Authorization header; no name with a bearer token.
 
@@ -317,7 +320,7 @@ def _parsed(sent: bytes) -> tuple[str | None, str]:
             return None, rest.strip().decode("ascii")
         if scheme.lower() == b"basic":
             name, colon, secret = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
-            if colon:
+            if colon and "\x00" not in name:
                 return name, secret or name
     except (binascii.Error, UnicodeDecodeError):
         pass

@@ -1,0 +1,71 @@
+"""SQL of browser sessions: tokens whose end moves on with their use."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, case, delete, update
+
+from runyard.server.auth import tables as t
+from runyard.server.auth.types import TokenKind
+from runyard.server.db import Query, Transaction
+from runyard.server.kernel import ids
+
+_k = t.token.c
+_is_session = _k.kind == int(TokenKind.SESSION)
+_insert = Query(
+    lambda d: d.insert(t.token).values(
+        {
+            name: bindparam(name)
+            for name in (
+                "id",
+                "hash",
+                "kind",
+                "principal_id",
+                "name",
+                "creation_time",
+                "expiry_time",
+                "last_used_time",
+            )
+        }
+    )
+)
+_longest = _k.creation_time + bindparam("longest")
+_extend = Query(
+    update(t.token)
+    .where(_k.id == bindparam("tid"))
+    .values(
+        last_used_time=bindparam("now"),
+        expiry_time=case((_longest < bindparam("until"), _longest), else_=bindparam("until_")),
+    )
+)
+_delete = Query(delete(t.token).where(_k.hash == bindparam("digest"), _is_session))
+_delete_of = Query(delete(t.token).where(_k.principal_id == bindparam("principal"), _is_session))
+
+
+def insert(tx: Transaction, principal_id: int, digest: bytes, now: int, until: int) -> None:
+    """A new session."""
+    tx.execute(
+        _insert,
+        id=ids.new_key(),
+        hash=digest,
+        kind=int(TokenKind.SESSION),
+        principal_id=principal_id,
+        name="",
+        creation_time=now,
+        expiry_time=until,
+        last_used_time=now,
+    )
+
+
+def extend(tx: Transaction, token_id: int, now: int, until: int, longest: int) -> None:
+    """Note that a session was used: it lasts until then, and at most so long after it began."""
+    tx.execute(_extend, tid=token_id, now=now, until=until, until_=until, longest=longest)
+
+
+def delete_one(tx: Transaction, digest: bytes) -> bool:
+    """End a session; returns whether there was one."""
+    return tx.execute(_delete, digest=digest) > 0
+
+
+def delete_of(tx: Transaction, principal_id: int) -> int:
+    """End every session of a principal; returns how many there were."""
+    return tx.execute(_delete_of, principal=principal_id)
