@@ -49,6 +49,12 @@ _STORAGE = """
       AND c.relnamespace = current_schema()::regnamespace
 """
 
+_TRIGGERS = """
+    SELECT t.tgname, pg_get_triggerdef(t.oid), p.prosrc FROM pg_trigger t
+    JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace
+"""
+
 
 def catalog(dialect: Dialect) -> Catalog:
     """Tables, columns, indexes, constraints and sequences, without Alembic's own."""
@@ -67,6 +73,19 @@ def blob_storage(dialect: Dialect) -> dict[str, str]:
     connection = dialect.connect(readonly=True)
     try:
         return {name: storage for name, storage in connection.execute(_STORAGE)}  # noqa: C416
+    finally:
+        connection.close()
+
+
+def triggers(dialect: Dialect) -> dict[str, Any]:
+    """Each trigger and what it does. Tables' definitions don't say it."""
+    connection = dialect.connect(readonly=True)
+    try:
+        if dialect.name == "sqlite":
+            found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        else:
+            found = connection.execute(_TRIGGERS)
+        return {row[0]: row[1:] for row in found}
     finally:
         connection.close()
 

@@ -14,7 +14,7 @@ from runyard.server.db import INDEXED_CHARACTERS
 from runyard.server.db.database import open_dialect
 from runyard.server.db.dialects import Dialect
 from runyard.server.db.migrate import HEAD, run_migrations, upgrade
-from tests.migrations.catalog import blob_storage, catalog, revision
+from tests.migrations.catalog import blob_storage, catalog, revision, triggers
 from tests.migrations.schema import metadata
 from tests.postgresql import PostgreSQL
 
@@ -66,6 +66,8 @@ def test_a_first_start_makes_what_the_migrations_make(
     # Then (else: python -m tests.migrations.generate)
     assert catalog(first) == catalog(migrated)
     assert blob_storage(first) == blob_storage(migrated)
+    assert triggers(first) == triggers(migrated)
+    assert {"event_unchanged", "event_undeleted"} <= triggers(first).keys()
     assert revision(first) == revision(migrated) == HEAD
 
 

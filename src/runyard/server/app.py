@@ -27,9 +27,12 @@ from runyard.server.auth.routes import (
     UserRoutes,
     WhoAmIRoutes,
 )
+from runyard.server.auth.routes.activity import ActivityRoutes
 from runyard.server.auth.routes.oidc import CALLBACK, OidcRoutes
 from runyard.server.auth.routes.sign_in import SignInRoutes, Visit
+from runyard.server.auth.service.activity import Activity
 from runyard.server.auth.service.cookies import SessionCookie
+from runyard.server.auth.service.failures import SignInFailures
 from runyard.server.auth.service.gate import Gate
 from runyard.server.auth.service.grants import Rules
 from runyard.server.auth.service.groups import Groups
@@ -43,6 +46,7 @@ from runyard.server.auth.service.users import Users
 from runyard.server.auth.service.whoami import WhoAmI
 from runyard.server.db.database import Database, open_dialect
 from runyard.server.db.migrate import upgrade
+from runyard.server.events import Sealer
 from runyard.server.kernel import clock, ids
 from runyard.server.kernel.addresses import is_loopback, origin_of
 from runyard.server.metrics.compaction import Compactor
@@ -80,7 +84,7 @@ from runyard.server.web.application import Guard
 from runyard.server.web.guards import CrossSiteGuard, LoopbackGuard
 from runyard.server.web.traffic import Gauge, GroupTraffic, Traffic
 from runyard.server.web.workspace import KEY, choose_workspace
-from runyard.server.workspaces.service import Workspaces, find_names, find_ref
+from runyard.server.workspaces.service import Workspaces, all_names, find_names, find_ref
 
 log = logging.getLogger("runyard.app")
 
@@ -101,6 +105,7 @@ class Parts:
     tokens: Tokens
     workspaces: Workspaces
     compactor: Compactor
+    sealer: Sealer
 
 
 def build(settings: Settings) -> Application:
@@ -138,8 +143,9 @@ def check(settings: Settings) -> None:
 
 def _parts(settings: Settings) -> Parts:
     dialect = open_dialect(settings.database_url, max_bytes=settings.max_database_bytes or None)
-    groups, passwords = GroupTraffic(), Passwords()
-    database, keys = Database(dialect, groups.observe), Keys()
+    groups, keys = GroupTraffic(), Keys()
+    database = Database(dialect, groups.observe)
+    passwords = Passwords(SignInFailures(database).note)
     cookie = SessionCookie(https=settings.public_url.startswith("https:"))
     gate = Gate(database, find_ref, passwords, cookie, login=not is_loopback(settings.host))
     return Parts(
@@ -155,6 +161,7 @@ def _parts(settings: Settings) -> Parts:
         cookie=cookie,
         workspaces=Workspaces(database, create_default),
         compactor=Compactor(database, SummaryRows(), holder=ids.new_request_id()),
+        sealer=Sealer(database, holder=ids.new_request_id()),
     )
 
 
@@ -178,6 +185,7 @@ def _native(parts: Parts, search: RunSearch) -> list[Route]:
     return [
         *TrackingRoutes(Charts(database, keys), RunsTable(database, keys, search)).routes(),
         *_identity(parts),
+        *ActivityRoutes(Activity(database, all_names)).routes(),
     ]
 
 
@@ -236,7 +244,7 @@ def _operations(parts: Parts, table: Callable[[], Sequence[Route]]) -> Operation
         parts.database,
         parts.traffic,
         parts.groups,
-        gauges=_compaction(parts.compactor),
+        gauges=[*_compaction(parts.compactor), *_activity(parts.sealer)],
         table=table,
         workers=settings.workers,
         limits=Limits(settings.max_body_bytes, settings.max_database_bytes, settings.max_artifact_bytes),
@@ -253,11 +261,13 @@ async def _opened(parts: Parts) -> AsyncIterator[None]:
         await parts.workspaces.ensure_default()
         await parts.gate.look()
         parts.compactor.start()
+        parts.sealer.start()
         async with blobs, _repeated(partial(_purge_uploads, blobs)), _repeated(parts.tokens.purge):
             yield
     finally:
         try:
             parts.compactor.stop()
+            parts.sealer.stop()
         finally:
             parts.passwords.close()
             database.close()
@@ -300,6 +310,13 @@ def _compaction(c: Compactor) -> list[Gauge]:
             lambda: c.folded_points,
             grows=True,
         ),
+    ]
+
+
+def _activity(s: Sealer) -> list[Gauge]:
+    return [
+        Gauge("runyard_activity_sealed", "Events in the activity log's chain.", lambda: s.head.sequence),
+        Gauge("runyard_activity_unsealed", "Events that wait to be sealed.", lambda: s.unsealed),
     ]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam
 
 from runyard.server.db import Query, Transaction
 from runyard.server.events.tables import event as e
-from runyard.server.events.types import Event
+from runyard.server.events.types import MAX_TARGET, Event
 
 _WRITTEN = (
     "time",
@@ -35,5 +35,8 @@ def append(tx: Transaction, events: Sequence[Event]) -> None:
 
 def _row(event: Event) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(event, name) for name in _WRITTEN}
-    row["detail"] = _encode(event.detail).decode()
+    detail = event.detail
+    if len(event.target) > MAX_TARGET:
+        row["target"], detail = event.target[:MAX_TARGET], {**detail, "target": event.target}
+    row["detail"] = _encode(detail).decode()
     return row

@@ -1,4 +1,8 @@
-"""The table of events."""
+"""The table of events.
+
+Triggers (migration 0005) refuse to delete an event and to change a sealed one. They keep mistakes out, not
+whoever may drop them: for those there is the chain of hashes.
+"""
 
 from __future__ import annotations
 
@@ -26,5 +30,8 @@ event = Table(
     # Its place in the chain, and the hash that holds all before it; NULL until it is sealed.
     Column("sequence", BigInteger, unique=True),
     Column("hash", LargeBinary),
-    Index("ix_event_workspace_id_id", "workspace_id", "id"),
+    Index("ix_event_time_id", "time", "id"),
+    Index("ix_event_workspace_id_time_id", "workspace_id", "time", "id"),
+    Index("ix_event_actor_time_id", "actor", "time", "id"),
+    Index("ix_event_target_time_id", "target", "time", "id"),
 )

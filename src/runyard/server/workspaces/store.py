@@ -28,6 +28,14 @@ def find_names(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
     return dict(connection.rows(_names, ids=list(ids)))
 
 
+_all_names = Query(select(_w.id, _w.name))
+
+
+def all_names(connection: Connection) -> dict[int, str]:
+    """The name of every workspace, in whatever state, by its id."""
+    return {key: name for key, name in connection.rows(_all_names)}  # noqa: C416 - rows are no pairs for mypy
+
+
 _insert_default = Query(
     lambda d: (
         d.insert(t.workspace)

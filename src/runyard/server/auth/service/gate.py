@@ -128,7 +128,8 @@ class Gate:
             PermissionDenied: it doesn't hold the permission.
         """
         if permission is Permission.PUBLIC:
-            return LOCAL if not self._login_required else _NOBODY
+            anybody = _NOBODY if self._login_required else LOCAL
+            return msgspec.structs.replace(anybody, address=_address(scope))
         now = clock.monotonic()
         if not self._login_required and now < self._looked + LOOK_SECONDS:
             local = self._local.get(workspace)

@@ -24,7 +24,7 @@ from runyard.server.artifacts import (
     parse_blob_path,
     parse_blob_prefix,
 )
-from runyard.server.auth import Permission, Principal
+from runyard.server.auth import Permission, Principal, note
 from runyard.server.db import Connection, Database
 from runyard.server.kernel.errors import InvalidArgument, NotImplementedHere
 from runyard.server.tracking import rules
@@ -124,6 +124,8 @@ class Artifacts:
         """Delete a file, or a folder with all that is in it; nothing there is fine."""
         blob = parse_blob_path(path.rstrip("/"))
         await self._owned(principal, blob, Permission.ARTIFACT_DELETE)
+        # Before it happens: files don't wait for a transaction, and none may be gone without a word.
+        await self._database.write(lambda tx: note(tx, principal, "artifact.delete", "artifact", blob))
         await self._store.delete_prefix(blob)
 
     async def start_upload(self, principal: Principal, path: str) -> UploadId:

@@ -76,6 +76,7 @@ class Experiments:
                 store.set_location(tx, created, f"{artifact_root(workspace.name)}/{created}")
             store.set_tags(tx, created, tags)
             grant_experiment(tx, principal, created, Level.MANAGE)
+            note(tx, principal, "experiment.create", "experiment", created, name=name)
             return created
 
         return await self._database.write(mutate)
@@ -154,6 +155,7 @@ class Experiments:
             if other is not None and other.id != found.id:
                 raise _taken(other)
             store.save(tx, found.id, name=name, lifecycle=found.lifecycle, now=now)
+            note(tx, principal, "experiment.rename", "experiment", found.id, name=name, before=found.name)
 
         await self._database.write(mutate)
 

@@ -369,4 +369,24 @@ ALTER TABLE event ALTER COLUMN hash SET STORAGE EXTERNAL;
 
 CREATE INDEX ix_event_workspace_id_id ON event (workspace_id, id);
 
-UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001'
+UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001';
+
+DROP INDEX ix_event_workspace_id_id;
+
+CREATE INDEX ix_event_actor_time_id ON event (actor, time, id);
+
+CREATE INDEX ix_event_target_time_id ON event (target, time, id);
+
+CREATE INDEX ix_event_time_id ON event (time, id);
+
+CREATE INDEX ix_event_workspace_id_time_id ON event (workspace_id, time, id);
+
+CREATE FUNCTION event_protected() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING MESSAGE = TG_ARGV[0]; END $$;
+
+CREATE TRIGGER event_unchanged BEFORE UPDATE ON event FOR EACH ROW WHEN (OLD.sequence IS NOT NULL OR (OLD.id, OLD.time, OLD.workspace_id, OLD.actor_id, OLD.actor, OLD.credential, OLD.address, OLD.action, OLD.target_type, OLD.target, OLD.detail) IS DISTINCT FROM (NEW.id, NEW.time, NEW.workspace_id, NEW.actor_id, NEW.actor, NEW.credential, NEW.address, NEW.action, NEW.target_type, NEW.target, NEW.detail)) EXECUTE FUNCTION event_protected('a sealed event of the activity log is never changed');
+
+CREATE TRIGGER event_undeleted BEFORE DELETE ON event FOR EACH ROW EXECUTE FUNCTION event_protected('an event of the activity log is never deleted');
+
+CREATE TRIGGER event_untruncated BEFORE TRUNCATE ON event FOR EACH STATEMENT EXECUTE FUNCTION event_protected('an event of the activity log is never deleted');
+
+UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0002'

@@ -373,4 +373,20 @@ CREATE TABLE event (
 
 CREATE INDEX ix_event_workspace_id_id ON event (workspace_id, id);
 
-UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001'
+UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001';
+
+DROP INDEX ix_event_workspace_id_id;
+
+CREATE INDEX ix_event_actor_time_id ON event (actor, time, id);
+
+CREATE INDEX ix_event_target_time_id ON event (target, time, id);
+
+CREATE INDEX ix_event_time_id ON event (time, id);
+
+CREATE INDEX ix_event_workspace_id_time_id ON event (workspace_id, time, id);
+
+CREATE TRIGGER event_unchanged BEFORE UPDATE ON event WHEN OLD.sequence IS NOT NULL OR OLD.id IS NOT NEW.id OR OLD.time IS NOT NEW.time OR OLD.workspace_id IS NOT NEW.workspace_id OR OLD.actor_id IS NOT NEW.actor_id OR OLD.actor IS NOT NEW.actor OR OLD.credential IS NOT NEW.credential OR OLD.address IS NOT NEW.address OR OLD.action IS NOT NEW.action OR OLD.target_type IS NOT NEW.target_type OR OLD.target IS NOT NEW.target OR OLD.detail IS NOT NEW.detail BEGIN SELECT RAISE(ABORT, 'a sealed event of the activity log is never changed'); END;
+
+CREATE TRIGGER event_undeleted BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'an event of the activity log is never deleted'); END;
+
+UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0002'
