@@ -86,3 +86,24 @@ def test_only_these_routes_are_public(application: Application) -> None:
         "/login",
         "/logout",
     }
+
+
+def test_a_provider_adds_only_the_way_there_and_back(tmp_path: Path, application: Application) -> None:
+    settings = {
+        "data": str(tmp_path),
+        "public_url": "https://ml.example.org",
+        "oidc_issuer": "https://login.example.org",
+        "oidc_client_id": "runyard",
+        "oidc_client_secret": "secret",
+    }
+    known = {(route.method, route.path) for route in application.routes}
+    added = {
+        (route.method, route.path): route.permission
+        for route in build(load(settings, {})).routes
+        if (route.method, route.path) not in known
+    }
+    assert added == {
+        ("GET", "/login/oidc"): Permission.PUBLIC,
+        ("GET", "/login/oidc/callback"): Permission.PUBLIC,
+        ("PUT", "/api/runyard/1/users/{name}/oidc"): Permission.USER_WRITE,
+    }

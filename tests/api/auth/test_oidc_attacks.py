@@ -292,8 +292,13 @@ def test_a_provider_that_calls_itself_otherwise_is_refused(
     assert "--oidc-issuer" in caplog.text
 
 
-def test_keys_come_over_a_safe_way_only(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {"jwks_uri": "http://login.example.org/jwks"}
+@pytest.mark.parametrize(
+    "name", ["jwks_uri", "token_endpoint", "userinfo_endpoint", "authorization_endpoint"]
+)
+def test_keys_and_tokens_come_over_a_safe_way_only(
+    browser: Browser, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {name: "http://login.example.org/x"}
     _sent_instead(monkeypatch, "/openid-configuration", lambda told: told.update(found))
     _refused(browser.get("/login/oidc"), 503, "can't be asked", browser)
 

@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-_FOLDER = Path(__file__).parent / "templates"
-_STYLE = (_FOLDER / "style.css").read_text(encoding="utf-8")
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
+# The one style that pages hold, and so the one that browsers apply.
+_STYLE = _templates.get_template("style.css").render()
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 # A page runs nothing, loads nothing, is framed by nothing, and tells other sites nothing of its address.
@@ -25,11 +30,6 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
-
-_templates = Environment(
-    loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-)
-_templates.globals["style"] = Markup(_STYLE)  # noqa: S704 - our own file
 
 
 def render(template: str, status: int, headers: dict[str, str], **values: Any) -> HTMLResponse:

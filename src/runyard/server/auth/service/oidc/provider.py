@@ -205,7 +205,10 @@ class Provider:
                 "the provider calls itself %r; --oidc-issuer must be the same", str(told.get("issuer"))[:200]
             )
             raise _unavailable()
-        if not all(is_private(str(told.get(name, ""))) for name in _ADDRESSES):
+        addresses = [told.get(name, "") for name in _ADDRESSES]
+        if not all(
+            is_private(str(at)) for at in [*addresses, told.get("userinfo_endpoint", self._client.issuer)]
+        ):
             log.warning("the provider's addresses aren't all https://")
             raise _unavailable()
         self._metadata, self._read_metadata = told, clock.monotonic()
