@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from runyard.server.auth.types import Permission, RoleDefinition
 from runyard.server.kernel.errors import InvalidArgument
@@ -57,7 +58,7 @@ def permissions_of(roles: Iterable[RoleDefinition]) -> frozenset[Permission]:
     """What the roles give together. Nothing of a role's NotActions comes from its own Actions."""
     found: set[Permission] = set()
     for role in roles:
-        found |= {p for p in GRANTABLE if _matches(p, role.actions) and not _matches(p, role.not_actions)}
+        found |= _given(tuple(role.actions), tuple(role.not_actions))
     return frozenset(found)
 
 
@@ -86,6 +87,12 @@ def check_patterns(patterns: Sequence[str], field: str) -> None:
             f"{', '.join(p.value for p in GRANTABLE)}.",
             field=f"{field}[{i}]",
         )
+
+
+@lru_cache(1_000)
+def _given(actions: tuple[str, ...], not_actions: tuple[str, ...]) -> frozenset[Permission]:
+    """What a role gives; asked again and again for the same few."""
+    return frozenset(p for p in GRANTABLE if _matches(p, actions) and not _matches(p, not_actions))
 
 
 def _matches(permission: Permission, patterns: Iterable[str]) -> bool:

@@ -6,10 +6,12 @@ reach another process. In this one, `forget` makes it immediate.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -91,7 +93,9 @@ class Gate:
         # Counts what was forgotten: what was looked up before must not be kept after it.
         self._forgotten = 0
         self._login_required = login
+        self._looking: dict[tuple[bytes, str], asyncio.Future[_Found]] = {}
         self._looked = 0.0
+        self._swept = 0.0
 
     @property
     def login_required(self) -> bool:
@@ -110,6 +114,7 @@ class Gate:
         self._forgotten += 1
         self._kept.clear()
         self._local.clear()
+        self._looking.clear()
         self._looked = 0.0
 
     def __call__(
@@ -160,6 +165,7 @@ class Gate:
         if not self._login_required:
             found = await self._database.read_point(lambda c: self._find_local(c, workspace))
             if forgotten == self._forgotten:
+                self._make_room()
                 self._local[workspace] = found
             return _admit(found, permission, workspace, scope)
         sent = self._sent(scope)
@@ -169,12 +175,41 @@ class Gate:
                 "...') or a name and a password (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD)."
             )
         digest = self._digest(sent)
-        found = await self._find(sent, workspace, _address(scope))
+        found = await self._find_once((digest, workspace), sent, _address(scope))
         if forgotten == self._forgotten:
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.clear()
+            self._make_room()
             self._kept[digest, workspace] = found
         return _admit(found, permission, workspace, scope)
+
+    def _make_room(self) -> None:
+        """Now and then drop what is kept of credentials that nobody used lately: they may hold many rules."""
+        now = clock.monotonic()
+        if now < self._swept + KEPT_SECONDS and len(self._kept) < MAX_KEPT:
+            return
+        self._swept = now
+        self._kept = {key: found for key, found in self._kept.items() if found.until > now}
+        self._local = {key: found for key, found in self._local.items() if found.until > now}
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
+
+    async def _find_once(self, key: tuple[bytes, str], sent: bytes, address: str) -> _Found:
+        """Like `_find`. Those who bring the same at the same time share one look-up.
+
+        Else a client's many connections would each do it whenever it is time again, and with a password
+        they would be taken for somebody who tries one after the other.
+        """
+        looking = self._looking.get(key)
+        if looking is None:
+            looking = asyncio.ensure_future(self._find(sent, key[1], address))
+            self._looking[key] = looking
+            looking.add_done_callback(partial(self._end_looking, key))
+        return await asyncio.shield(looking)
+
+    def _end_looking(self, key: tuple[bytes, str], looking: asyncio.Future[_Found]) -> None:
+        if self._looking.get(key) is looking:
+            del self._looking[key]
+        if not looking.cancelled():
+            looking.exception()  # whoever still waits is told
 
     async def _find(self, sent: bytes, workspace: str, address: str) -> _Found:
         name, secret = _parsed(sent)

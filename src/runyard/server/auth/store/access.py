@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, func, select, union_all
 
 from runyard.server.auth import tables as t
 from runyard.server.auth.types import Level, PrincipalKind
-from runyard.server.db import Connection, Query
+from runyard.server.db import Connection, Query, Row
 
 _p, _g, _k = t.principal.c, t.group_member.c, t.token.c
 _ra, _fr, _er = t.role_assignment.c, t.folder_rule.c, t.experiment_rule.c
@@ -71,16 +71,18 @@ _roles = Query(
     .distinct()
     .where(_ra.workspace_id == bindparam("workspace"), _ra.principal_id.in_(select(_selves.c.id)))
 )
+# Not grouped by path: SQLite would go through the rules of the whole workspace, in their order.
 _folders = Query(
-    select(_fr.path, func.max(_fr.level))
-    .where(_fr.workspace_id == bindparam("workspace"), _fr.principal_id.in_(select(_selves.c.id)))
-    .group_by(_fr.path)
+    select(_fr.path, _fr.level).where(
+        _fr.workspace_id == bindparam("workspace"), _fr.principal_id.in_(select(_selves.c.id))
+    )
 )
 _experiments = Query(
-    select(_er.experiment_id, func.max(_er.level))
-    .where(_er.workspace_id == bindparam("workspace"), _er.principal_id.in_(select(_selves.c.id)))
-    .group_by(_er.experiment_id)
+    select(_er.experiment_id, _er.level).where(
+        _er.workspace_id == bindparam("workspace"), _er.principal_id.in_(select(_selves.c.id))
+    )
 )
+_LEVELS = tuple(sorted(Level))
 
 
 def find_by_name(connection: Connection, name: str) -> PrincipalRow | None:
@@ -113,11 +115,18 @@ def roles_of(connection: Connection, principal_id: int, workspace_id: int) -> li
 
 def folder_rules_of(connection: Connection, principal_id: int, workspace_id: int) -> dict[str, Level]:
     """Per folder the strongest rule of a principal and its groups."""
-    rows = connection.rows(_folders, id=principal_id, workspace=workspace_id)
-    return {path: Level(level) for path, level in rows}
+    return _strongest(connection.rows(_folders, id=principal_id, workspace=workspace_id))
 
 
 def experiment_rules_of(connection: Connection, principal_id: int, workspace_id: int) -> dict[int, Level]:
     """Per experiment the strongest rule of a principal and its groups."""
-    rows = connection.rows(_experiments, id=principal_id, workspace=workspace_id)
-    return {experiment: Level(level) for experiment, level in rows}
+    return _strongest(connection.rows(_experiments, id=principal_id, workspace=workspace_id))
+
+
+def _strongest(rows: list[Row]) -> dict[Any, Level]:
+    """Of each place the highest level; there may be thousands."""
+    found: dict[Any, int] = dict(rows)
+    if len(found) < len(rows):
+        for place, level in rows:
+            found[place] = max(found[place], level)
+    return {place: _LEVELS[level] for place, level in found.items()}
