@@ -25,11 +25,11 @@ from runyard.server.metrics.compaction import Compactor
 from runyard.server.metrics.summary import combine
 from runyard.server.metrics.summary_bulk import summarize_points
 from runyard.server.metrics.types import Points, SeriesId, Summary, series_id
-from runyard.server.tracking.service import Keys, RunLog, Runs, SummaryRows, create_default
+from runyard.server.tracking.service import Keys, RunLog, Runs, SummaryRows, WorkspaceContents
 from runyard.server.tracking.store import runs as run_store
 from runyard.server.tracking.store import summaries
 from runyard.server.tracking.types import MetricPoints, RunBatch
-from runyard.server.workspaces.service import Workspaces
+from runyard.server.workspaces.service import Directory, Room, Usage, Workspaces
 
 BATCH = 1_000
 EPOCH_MS = 1_700_000_000_000
@@ -73,8 +73,10 @@ def log_series(path: Path, *, runs: int, keys: int, length: int) -> None:
 
 async def _log(database: Database, runs: int, keys: int, length: int) -> None:
     names = Keys()
-    run_service, log = Runs(database, names), RunLog(database, names)
-    await Workspaces(database, create_default).ensure_default()
+    usage = Usage(database)
+    room = Room(database, Directory(), usage)
+    run_service, log = Runs(database, names, room), RunLog(database, names, room)
+    await Workspaces(database, WorkspaceContents(), usage, lambda: None).ensure_default()
     made = [
         await run_service.create(
             LOCAL, experiment_id=0, name=f"run-{i}", user_id="ada", start_time=EPOCH_MS, tags=[]

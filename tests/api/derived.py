@@ -74,6 +74,9 @@ class Place:
             whole["order_by"] = [{"field_name": "name", "ascending": True, "dataset_name": "d"}]
         elif route.path.startswith(MLFLOW):
             whole["order_by"] = ["name" if "experiments" in route.path else "run_name"]
+        if "/workspaces" in route.path:
+            whole |= {"tags": {"t": "1"}, "description": "d", "state": "active", "limit": 5}
+            whole |= {"limits": {"tags_per_run": 5000}}
         known = {field.encode_name for field in _fields(route)}
         return {name: value for name, value in whole.items() if name in known}
 
@@ -115,6 +118,8 @@ def takes(kind: msgspec.inspect.Type, value: Any) -> bool:
         return value in kind.values
     if isinstance(kind, i.ListType):
         return isinstance(value, list) and all(takes(kind.item_type, item) for item in value)
+    if isinstance(kind, i.DictType):
+        return isinstance(value, dict) and all(takes(kind.value_type, item) for item in value.values())
     if isinstance(kind, i.StructType):
         return isinstance(value, dict)
     return kind == i.AnyType() or (isinstance(kind, i.NoneType) and value is None)

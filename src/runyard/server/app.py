@@ -59,6 +59,7 @@ from runyard.server.mlflow_api.metrics import MetricEndpoints
 from runyard.server.mlflow_api.routes import Endpoints, MlflowApi
 from runyard.server.mlflow_api.runs import RunEndpoints
 from runyard.server.mlflow_api.server_info import ServerInfoEndpoints
+from runyard.server.mlflow_api.workspaces import WorkspaceEndpoints
 from runyard.server.operations import Limits, OperationEndpoints
 from runyard.server.settings import Settings
 from runyard.server.tracking.routes import TrackingRoutes
@@ -75,7 +76,7 @@ from runyard.server.tracking.service import (
     RunSearch,
     RunsTable,
     SummaryRows,
-    create_default,
+    WorkspaceContents,
     find_for_token,
     places,
 )
@@ -84,7 +85,16 @@ from runyard.server.web.application import Guard
 from runyard.server.web.guards import CrossSiteGuard, LoopbackGuard
 from runyard.server.web.traffic import Gauge, GroupTraffic, Traffic
 from runyard.server.web.workspace import KEY, choose_workspace
-from runyard.server.workspaces.service import Workspaces, all_names, find_names, find_ref
+from runyard.server.workspaces.routes import WorkspaceRoutes
+from runyard.server.workspaces.service import (
+    Directory,
+    Recount,
+    Room,
+    Usage,
+    Workspaces,
+    all_names,
+    find_names,
+)
 
 log = logging.getLogger("runyard.app")
 
@@ -103,7 +113,11 @@ class Parts:
     cookie: SessionCookie
     gate: Gate
     tokens: Tokens
+    directory: Directory
     workspaces: Workspaces
+    usage: Usage
+    room: Room
+    recount: Recount
     compactor: Compactor
     sealer: Sealer
 
@@ -112,7 +126,7 @@ def build(settings: Settings) -> Application:
     """The server for these settings, ready to be served; its lifespan opens and closes everything."""
     parts = _parts(settings)
     search = RunSearch(parts.database, parts.keys)
-    artifacts = ArtifactEndpoints(Artifacts(parts.database, parts.blobs, parts.keys))
+    artifacts = ArtifactEndpoints(Artifacts(parts.database, parts.blobs, parts.keys, parts.room))
     mlflow_api = MlflowApi([*_mlflow(parts, search), artifacts])
     routes: list[Route] = [
         *_operations(parts, lambda: routes).routes(),
@@ -123,7 +137,7 @@ def build(settings: Settings) -> Application:
     ]
     return Application(
         routes=routes,
-        authorize=partial(_authorize, parts.gate),
+        authorize=partial(_authorize, parts.gate, parts.room),
         traffic=parts.traffic,
         max_body=settings.max_body_bytes,
         guards=[_guard(settings, parts.gate), choose_workspace],
@@ -145,21 +159,28 @@ def _parts(settings: Settings) -> Parts:
     dialect = open_dialect(settings.database_url, max_bytes=settings.max_database_bytes or None)
     groups, keys = GroupTraffic(), Keys()
     database = Database(dialect, groups.observe)
+    blobs = open_store(settings.artifacts_url, max_bytes=settings.max_artifact_bytes or None)
     passwords = Passwords(SignInFailures(database).note)
     cookie = SessionCookie(https=settings.public_url.startswith("https:"))
-    gate = Gate(database, find_ref, passwords, cookie, login=not is_loopback(settings.host))
+    directory, contents, usage = Directory(), WorkspaceContents(), Usage(database)
+    find = directory.find
+    gate = Gate(database, find, passwords, cookie, login=not is_loopback(settings.host))
     return Parts(
         settings=settings,
         database=database,
-        blobs=open_store(settings.artifacts_url, max_bytes=settings.max_artifact_bytes or None),
+        blobs=blobs,
         keys=keys,
         traffic=Traffic(),
         groups=groups,
         passwords=passwords,
-        gate=gate,
-        tokens=Tokens(database, find_ref, find_names, partial(find_for_token, keys), gate.forget),
         cookie=cookie,
-        workspaces=Workspaces(database, create_default),
+        gate=gate,
+        tokens=Tokens(database, find, find_names, partial(find_for_token, keys), gate.forget),
+        directory=directory,
+        workspaces=Workspaces(database, contents, usage, gate.forget),
+        usage=usage,
+        room=Room(database, directory, usage),
+        recount=Recount(database, blobs, usage, contents),
         compactor=Compactor(database, SummaryRows(), holder=ids.new_request_id()),
         sealer=Sealer(database, holder=ids.new_request_id()),
     )
@@ -167,14 +188,15 @@ def _parts(settings: Settings) -> Parts:
 
 def _mlflow(parts: Parts, search: RunSearch) -> list[Endpoints]:
     """MLflow's endpoints, noun by noun."""
-    database, keys = parts.database, parts.keys
+    database, keys, room = parts.database, parts.keys, parts.room
     return [
         ExperimentEndpoints(Experiments(database)),
-        RunEndpoints(Runs(database, keys), search),
-        LoggingEndpoints(RunLog(database, keys)),
+        RunEndpoints(Runs(database, keys, room), search),
+        LoggingEndpoints(RunLog(database, keys, room)),
         MetricEndpoints(MetricHistory(database, keys)),
         DatasetEndpoints(RunInputs(database, keys)),
         LoggedModelEndpoints(LoggedModels(database, keys)),
+        WorkspaceEndpoints(parts.workspaces),
         ServerInfoEndpoints(multipart_uploads=isinstance(parts.blobs, MultipartUploads)),
     ]
 
@@ -183,6 +205,7 @@ def _native(parts: Parts, search: RunSearch) -> list[Route]:
     """The native endpoints, slice by slice."""
     database, keys = parts.database, parts.keys
     return [
+        *WorkspaceRoutes(parts.workspaces).routes(),
         *TrackingRoutes(Charts(database, keys), RunsTable(database, keys, search)).routes(),
         *_identity(parts),
         *ActivityRoutes(Activity(database, all_names)).routes(),
@@ -215,7 +238,8 @@ def _pages(parts: Parts) -> list[Route]:
     visit = Visit(parts.cookie, settings.public_url, urlsplit(settings.oidc_issuer).netloc)
     routes = SignInRoutes(gate, Sessions(database, parts.passwords, gate.forget), visit).routes()
     if client is not None:
-        routes += OidcRoutes(gate, OidcLogin(database, client, find_ref, gate.forget), visit).routes()
+        login = OidcLogin(database, client, parts.directory.find, gate.forget)
+        routes += OidcRoutes(gate, login, visit).routes()
     return routes
 
 
@@ -262,7 +286,13 @@ async def _opened(parts: Parts) -> AsyncIterator[None]:
         await parts.gate.look()
         parts.compactor.start()
         parts.sealer.start()
-        async with blobs, _repeated(partial(_purge_uploads, blobs)), _repeated(parts.tokens.purge):
+        async with (
+            blobs,
+            parts.usage,
+            parts.recount,
+            _repeated(partial(_purge_uploads, blobs)),
+            _repeated(parts.tokens.purge),
+        ):
             yield
     finally:
         try:
@@ -321,13 +351,25 @@ def _activity(s: Sealer) -> list[Gauge]:
 
 
 def _authorize(
-    gate: Gate, scope: Scope, route: Route, path: Mapping[str, str]
+    gate: Gate, room: Room, scope: Scope, route: Route, path: Mapping[str, str]
 ) -> Principal | Awaitable[Principal]:
     permission = route.permission
     if not isinstance(permission, Permission):
         raise TypeError(f"{route.method} {route.path} declares no permission")
     # An address that names a workspace is about that one, whatever the request chose otherwise.
-    return gate(scope, permission, path.get("workspace") or scope[KEY])
+    found = gate(scope, permission, path.get("workspace") or scope[KEY])
+    if permission is Permission.PUBLIC or permission.of_server:
+        return found  # an administrator can always lift a quota
+    if isinstance(found, Principal):
+        room.pass_one(found.workspace)
+        return found
+    return _let_pass(room, found)
+
+
+async def _let_pass(room: Room, found: Awaitable[Principal]) -> Principal:
+    principal = await found
+    room.pass_one(principal.workspace)
+    return principal
 
 
 def _guard(settings: Settings, gate: Gate) -> Guard:

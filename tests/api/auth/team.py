@@ -32,8 +32,8 @@ from runyard.server.db import Query, Transaction
 from runyard.server.db.database import Database, open_dialect
 from runyard.server.events.tables import event
 from runyard.server.kernel import clock, ids
-from runyard.server.tracking.service import create_default
-from runyard.server.workspaces import store as workspace_store
+from runyard.server.tracking.service import WorkspaceContents
+from runyard.server.workspaces.store import workspaces as workspace_store
 from runyard.server.workspaces.tables import workspace
 from tests.api.conftest import Api, serve
 
@@ -169,8 +169,9 @@ def add_workspace(tx: Transaction, name: str, now: int) -> int:
     )
     ref = WorkspaceRef(rows[0][0], name, 0)
     # The ids of experiments begin with 0, which belongs to the first workspace.
-    create_default(tx, DEFAULT_WORKSPACE, now)
-    experiment = create_default(tx, ref, now)
+    contents = WorkspaceContents()
+    contents.make_default(tx, DEFAULT_WORKSPACE, now)
+    experiment = contents.make_default(tx, ref, now)
     tx.execute(
         Query(update(workspace).where(workspace.c.id == ref.id).values(default_experiment_id=experiment))
     )

@@ -185,6 +185,15 @@ class MultipartUploads(ABC):
         """
 
     @abstractmethod
+    async def upload_size(self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]) -> int:
+        """How many bytes the parts would join to; 0 after the upload was completed.
+
+        Raises:
+            NotFound: no such upload for this path.
+            InvalidArgument: as in `complete_upload`.
+        """
+
+    @abstractmethod
     async def complete_upload(
         self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]
     ) -> BlobInfo:

@@ -133,6 +133,11 @@ class FakeBlobStore(BlobStore, MultipartUploads):
         found.active_ms = now_ms()
         return digest.hexdigest()
 
+    async def upload_size(self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]) -> int:
+        check_parts(parts)
+        found = self._get_upload(path, upload)
+        return 0 if found.completed is not None else sum(map(len, _pieces(found, parts)))
+
     async def complete_upload(
         self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]
     ) -> BlobInfo:
@@ -140,13 +145,7 @@ class FakeBlobStore(BlobStore, MultipartUploads):
         found = self._get_upload(path, upload)
         if found.completed is not None:
             return found.completed
-        pieces = []
-        for index, part in enumerate(parts):
-            etag, content = found.parts.get(part.number, ("", b""))
-            if etag != plain_etag(part.etag):
-                raise part_mismatch(index, part)
-            pieces.append(content)
-        whole = b"".join(pieces)
+        whole = b"".join(_pieces(found, parts))
         self._check_writable(path, len(whole))
         self._take(len(whole))
         found.completed = self._put(path, whole)
@@ -223,6 +222,16 @@ class FakeBlobStore(BlobStore, MultipartUploads):
     def _give_back(self, size: int) -> None:
         if self._quota is not None:
             self._quota.give_back(size)
+
+
+def _pieces(upload: _Upload, parts: Sequence[UploadPart]) -> list[bytes]:
+    pieces = []
+    for index, part in enumerate(parts):
+        etag, content = upload.parts.get(part.number, ("", b""))
+        if etag != plain_etag(part.etag):
+            raise part_mismatch(index, part)
+        pieces.append(content)
+    return pieces
 
 
 class _FakeReader(BlobReader):

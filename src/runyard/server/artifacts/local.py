@@ -113,6 +113,10 @@ class LocalBlobStore(BlobStore, MultipartUploads):
             rest = await self._threads.feed(chunks, append, WRITE_BYTES)
             return await self._threads.run(finish, rest)
 
+    async def upload_size(self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]) -> int:
+        check_parts(parts)
+        return await self._threads.run(self._uploads.size, path, upload, parts)
+
     async def complete_upload(
         self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]
     ) -> BlobInfo:

@@ -74,19 +74,16 @@ class LocalUploads:
         Returns:
             What was made of it if it was completed before, else the names of the parts' files, in order.
         """
-        with self._open(path, upload) as folder:
-            stored = {name: _size(folder.fd, name) for name in names_in(folder.fd)}
-        for name in stored:
-            if name.startswith(_COMPLETED):
-                return describe_version(path, name.removeprefix(_COMPLETED))
-        plan = []
-        for index, part in enumerate(parts):
-            name = _part_name(part.number, plain_etag(part.etag))
-            if name not in stored:
-                raise part_mismatch(index, part)
-            plan.append(name)
-        self._files.check_writable(path, sum(stored[name] for name in plan))
-        return plan
+        found = self._look(path, upload, parts)
+        if isinstance(found, BlobInfo):
+            return found
+        self._files.check_writable(path, sum(found.values()))
+        return list(found)
+
+    def size(self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]) -> int:
+        """How many bytes the parts would join to; 0 when the upload was completed before."""
+        found = self._look(path, upload, parts)
+        return 0 if isinstance(found, BlobInfo) else sum(found.values())
 
     def copy(self, staged: StagedFile, path: BlobPath, upload: UploadId, name: str, offset: int) -> int:
         """Writes a slice of a part to a staged file; returns its size, 0 at the part's end.
@@ -132,6 +129,23 @@ class LocalUploads:
                 if found is None or found.st_mtime_ns >= before_ms * 1_000_000:
                     continue
                 yield sum(self._files.delete_entry(folder.fd, name))
+
+    def _look(
+        self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]
+    ) -> BlobInfo | dict[str, int]:
+        """What was made of an upload, else the parts' files in order with their sizes."""
+        with self._open(path, upload) as folder:
+            stored = {name: _size(folder.fd, name) for name in names_in(folder.fd)}
+        for name in stored:
+            if name.startswith(_COMPLETED):
+                return describe_version(path, name.removeprefix(_COMPLETED))
+        found = {}
+        for index, part in enumerate(parts):
+            name = _part_name(part.number, plain_etag(part.etag))
+            if name not in stored:
+                raise part_mismatch(index, part)
+            found[name] = stored[name]
+        return found
 
     @contextmanager
     def _open(self, path: BlobPath, upload: UploadId) -> Iterator[Folder]:

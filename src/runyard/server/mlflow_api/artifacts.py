@@ -10,7 +10,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response, StreamingResponse
 
 from runyard.server.artifacts import BlobReader, Entry, UploadId, UploadPart, resolve_range
-from runyard.server.auth import Permission
+from runyard.server.auth import DEFAULT_WORKSPACE, Permission
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.mlflow_api import wire
 from runyard.server.mlflow_api.wire import EMPTY, Answer, Empty, Int64, Request
@@ -351,6 +351,9 @@ def _upload_path(call: Call, file: str | None) -> str:
 
 
 def _address(call: Call) -> str:
-    """This server's address as the client wrote it."""
-    scope = call.scope
-    return f"{scope['scheme']}://{call.headers.get('host', '')}{scope.get('root_path', '')}"
+    """This server's address as the client wrote it, with the workspace: parts come without headers."""
+    scope, name = call.scope, call.principal.workspace.name
+    root: str = scope.get("root_path", "")
+    if name != DEFAULT_WORKSPACE.name and not root.endswith(f"/w/{name}"):
+        root += f"/w/{name}"
+    return f"{scope['scheme']}://{call.headers.get('host', '')}{root}"

@@ -22,7 +22,6 @@ _DIRECT = "upload and download through this server: PUT and GET /api/2.0/mlflow-
 REFUSED: tuple[Refusal, ...] = (
     Refusal("mlflow/registered-models", "a model registry", _LATER),
     Refusal("mlflow/model-versions", "a model registry", _LATER),
-    Refusal("mlflow/workspaces", "managing workspaces", "it has one workspace, which needs no name"),
     Refusal("mlflow/webhooks", "webhooks", _LATER),
     Refusal("mlflow/traces", "tracing of LLM applications", _LATER),
     Refusal("mlflow/unified-traces", "tracing of LLM applications", _LATER),

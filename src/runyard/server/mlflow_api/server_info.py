@@ -31,7 +31,7 @@ class ServerInfo(msgspec.Struct, frozen=True):
     multipart_uploads_enabled: bool
     multipart_downloads_enabled: bool = False
     store_type: str = "SqlStore"
-    workspaces_enabled: bool = False
+    workspaces_enabled: bool = True
     trace_archival_enabled: bool = False
     presigned_upload_run_id_supported: bool = False
     presigned_upload_model_id_supported: bool = False

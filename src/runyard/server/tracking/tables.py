@@ -75,6 +75,16 @@ run = Table(
     Index("ix_run_name", "experiment_id", "name", "id"),
 )
 
+# How many points were logged to a run, as often as they were sent. Beside `run`, whose rows would be
+# written anew with each point.
+run_points = Table(
+    "run_points",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("points", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 run_param = Table(
     "run_param",
     metadata,

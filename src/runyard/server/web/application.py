@@ -39,6 +39,8 @@ MAX_SHOWN = 200
 # What is counted where the client went away before its answer; it is never sent.
 CLIENT_GONE = 499
 
+NO_CONTENT = 204
+
 _JSON = (b"content-type", b"application/json")
 _SLASHES = re.compile("/{2,}")
 _encode = msgspec.json.Encoder().encode
@@ -111,7 +113,7 @@ class Application:
         started = clock.monotonic()
         request_id = ids.new_request_id()
         in_request.set((request_id, scope))
-        traffic, status = self._unrouted, 500
+        traffic, status, success = self._unrouted, 500, 200
         sender = _Sender(send, scope["method"] == "HEAD")
         try:
             for guard in self._guards:
@@ -121,7 +123,7 @@ class Application:
                 answer: Any = await self._answer_unrouted(scope)
             else:
                 target, path = found
-                traffic = target.traffic
+                traffic, success = target.traffic, target.route.status
                 principal = self._authorize(scope, target.route, path)
                 if isinstance(principal, Coroutine):
                     principal = await principal
@@ -140,8 +142,8 @@ class Application:
                 status = answer.status_code
                 await _respond(answer, scope, receive, sender)
             else:
-                status = 200
-                await _send_json(sender, 200, _encode(answer))
+                status = success
+                await _send_json(sender, success, b"" if success == NO_CONTENT else _encode(answer))
         except ClientDisconnect:
             status = CLIENT_GONE
         except asyncio.CancelledError:
@@ -268,7 +270,7 @@ async def _respond(answer: Response, scope: Scope, receive: Receive, send: Send)
 async def _send_json(
     send: _Sender, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
-    sent = [_JSON, (b"content-length", b"%d" % len(body)), *headers]
+    sent = [_JSON, (b"content-length", b"%d" % len(body)), *headers] if status != NO_CONTENT else []
     await send({"type": "http.response.start", "status": status, "headers": sent})
     await send({"type": "http.response.body", "body": body})
 

@@ -72,7 +72,7 @@ def _operation(route: Route, name: str, schemas: _Schemas) -> dict[str, Any]:
     elif route.source == "stream":
         operation["requestBody"] = {"content": {"application/octet-stream": {}}}
     operation["responses"] = {
-        "200": {"description": "Done.", **_content(route.response, schemas)},
+        str(route.status): {"description": "Done.", **_content(route.response, schemas)},
         **(_OF_FILES if route.response is bytes else {}),
         "4XX": {"$ref": "#/components/responses/Refused"},
         "5XX": {"$ref": "#/components/responses/Failed"},

@@ -75,6 +75,7 @@ class Route:
         response: the answer's type, for the OpenAPI document.
         tag: the group in the OpenAPI document.
         page: it is a page for people, and so left out of the OpenAPI document.
+        status: of a success; 204 has no content.
     """
 
     method: str
@@ -86,6 +87,7 @@ class Route:
     source: Source = "none"
     response: Any = None
     tag: str = ""
+    status: int = 200
     # A second address of another route; it is left out of the OpenAPI document.
     alias: bool = False
     page: bool = False

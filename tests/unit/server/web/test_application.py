@@ -44,6 +44,13 @@ def test_a_value_is_answered_as_json() -> None:
     assert answer.headers == {b"content-type": b"application/json", b"content-length": b"10"}
 
 
+@pytest.mark.parametrize(("status", "body"), [(201, b'{"id":"7"}'), (204, b"")])
+def test_a_route_says_the_status_of_a_success(status: int, body: bytes) -> None:
+    answer = call(application(route(echo, "POST", "/a/{id}", status=status)), request("POST", "/a/7"))
+    assert (answer.status, answer.body) == (status, body)
+    assert (b"content-length" in answer.headers) == (status != 204)
+
+
 def test_a_response_is_sent_as_it_is() -> None:
     answer = call(application(route(plain)), request("GET", "/a"))
     assert (answer.status, answer.body) == (200, b"text")

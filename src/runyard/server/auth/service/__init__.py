@@ -1,6 +1,7 @@
 """Use cases of identity, one module per noun."""
 
 from runyard.server.auth.service.activity import note
+from runyard.server.auth.service.entry import entered_by, make_owner
 from runyard.server.auth.service.grants import forget_experiments, grant_experiment
 from runyard.server.auth.service.policy import require, require_anywhere, sees
 from runyard.server.auth.service.tokens import end_of_experiment, end_of_run, end_of_runs
@@ -9,8 +10,10 @@ __all__ = [
     "end_of_experiment",
     "end_of_run",
     "end_of_runs",
+    "entered_by",
     "forget_experiments",
     "grant_experiment",
+    "make_owner",
     "note",
     "require",
     "require_anywhere",

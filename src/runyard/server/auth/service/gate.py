@@ -336,13 +336,18 @@ def _admit(found: _Found, permission: Permission, workspace: str, scope: Mapping
                 f"{principal.name} may not do this: only administrators of the server may "
                 f"('{permission.value}')."
             )
-    elif principal is None:
+    elif principal is None or not _reaches(principal.workspace, permission):
         raise missing(workspace)
     elif not principal.access.admits(permission):
         raise denied(principal, permission)
     else:
         check_state(principal, permission)
     return msgspec.structs.replace(principal, address=_address(scope))
+
+
+def _reaches(workspace: WorkspaceRef, permission: Permission) -> bool:
+    """Of a workspace in the trash nothing is left but itself, to be looked at and to be restored."""
+    return workspace.state is not WorkspaceState.DELETED or permission.value.startswith("workspaces/")
 
 
 def _parsed(sent: bytes) -> tuple[str | None, str]:

@@ -3,8 +3,9 @@
 from runyard.server.tracking.service.access import places
 from runyard.server.tracking.service.artifacts import Artifacts
 from runyard.server.tracking.service.charts import Charts
+from runyard.server.tracking.service.contents import WorkspaceContents
 from runyard.server.tracking.service.datasets import RunInputs
-from runyard.server.tracking.service.experiments import Experiments, create_default
+from runyard.server.tracking.service.experiments import Experiments
 from runyard.server.tracking.service.history import MetricHistory
 from runyard.server.tracking.service.logging import RunLog
 from runyard.server.tracking.service.models import LoggedModels
@@ -27,7 +28,7 @@ __all__ = [
     "Runs",
     "RunsTable",
     "SummaryRows",
-    "create_default",
+    "WorkspaceContents",
     "find_for_token",
     "places",
 ]

@@ -26,7 +26,7 @@ from runyard.server.artifacts import (
 )
 from runyard.server.auth import Permission, Principal, note
 from runyard.server.db import Connection, Database
-from runyard.server.kernel.errors import InvalidArgument, NotImplementedHere
+from runyard.server.kernel.errors import InvalidArgument, NotFound, NotImplementedHere
 from runyard.server.tracking import rules
 from runyard.server.tracking.service.access import admit, in_scope
 from runyard.server.tracking.service.models import missing as missing_model
@@ -34,6 +34,7 @@ from runyard.server.tracking.service.runs import missing_run, must_find, refuse_
 from runyard.server.tracking.store import models, runs
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import Lifecycle, RunInfo
+from runyard.server.workspaces.service import Home, Room
 
 SCHEME = "mlflow-artifacts:/"
 
@@ -60,12 +61,14 @@ class Artifacts:
         database: where runs and models live.
         store: where the bytes live.
         keys: the interned names.
+        room: the quotas.
     """
 
-    def __init__(self, database: Database, store: BlobStore, keys: Keys) -> None:
+    def __init__(self, database: Database, store: BlobStore, keys: Keys, room: Room) -> None:
         self._database = database
         self._keys = keys
         self._store = store
+        self._room = room
 
     async def list_of_run(self, principal: Principal, run: str, folder: str) -> Listing:
         """A folder of a run, in any lifecycle."""
@@ -97,7 +100,8 @@ class Artifacts:
             raise refusal
         blob = _inside(info.artifact_uri, path)
         rules.check_upload_path(blob)
-        return await self._store.write(blob, chunks)
+        home = Home(principal.workspace, info.experiment_id, info.id, run)
+        return await self._write(home, blob, chunks, None)
 
     async def list_at(self, principal: Principal, path: str) -> Sequence[Entry]:
         """A folder by its whole path."""
@@ -117,16 +121,17 @@ class Artifacts:
         """Store a file by its whole path."""
         blob = parse_blob_path(path)
         rules.check_upload_path(blob)
-        await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
-        return await self._store.write(blob, chunks, size_hint=size)
+        home = await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
+        return await self._write(home, blob, chunks, size)
 
     async def delete_at(self, principal: Principal, path: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing there is fine."""
         blob = parse_blob_path(path.rstrip("/"))
-        await self._owned(principal, blob, Permission.ARTIFACT_DELETE)
+        home = await self._owned(principal, blob, Permission.ARTIFACT_DELETE)
         # Before it happens: files don't wait for a transaction, and none may be gone without a word.
         await self._database.write(lambda tx: note(tx, principal, "artifact.delete", "artifact", blob))
-        await self._store.delete_prefix(blob)
+        gone = await self._store.delete_prefix(blob)
+        self._room.freed(home, gone.files, gone.size)
 
     async def start_upload(self, principal: Principal, path: str) -> UploadId:
         """Begin an upload in parts."""
@@ -140,22 +145,45 @@ class Artifacts:
     ) -> str:
         """Store one part; returns its tag."""
         blob = parse_blob_path(path)
-        await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
-        return await self._uploads().write_part(blob, upload, number, chunks)
+        home = await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
+        async with self._room.upload(home, replaced=None, size=None) as file:
+            tag = await self._uploads().write_part(blob, upload, number, file.checked(chunks))
+            self._room.keep_part(upload, file)
+            return tag
 
     async def complete_upload(
         self, principal: Principal, path: str, upload: UploadId, parts: Sequence[UploadPart]
     ) -> BlobInfo:
         """Join the parts to the file."""
         blob = parse_blob_path(path)
-        await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
-        return await self._uploads().complete_upload(blob, upload, parts)
+        home = await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
+        size = await self._uploads().upload_size(blob, upload, parts)
+        with self._room.without_parts(upload):
+            async with self._room.upload(home, replaced=await self._size_of(blob), size=size) as file:
+                info = await self._uploads().complete_upload(blob, upload, parts)
+                file.stored(info.size)
+        return info
 
     async def abort_upload(self, principal: Principal, path: str, upload: UploadId) -> None:
         """Drop an upload and its parts."""
         blob = parse_blob_path(path)
         await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
         await self._uploads().abort_upload(blob, upload)
+        self._room.forget_parts(upload)
+
+    async def _write(
+        self, home: Home, blob: BlobPath, chunks: AsyncIterable[bytes], size: int | None
+    ) -> BlobInfo:
+        async with self._room.upload(home, replaced=await self._size_of(blob), size=size) as file:
+            info = await self._store.write(blob, file.checked(chunks), size_hint=size)
+            file.stored(info.size)
+            return info
+
+    async def _size_of(self, blob: BlobPath) -> int | None:
+        try:
+            return (await self._store.stat(blob)).size
+        except NotFound:
+            return None
 
     def _uploads(self) -> MultipartUploads:
         if not isinstance(self._store, MultipartUploads):
@@ -181,19 +209,17 @@ class Artifacts:
 
         return await self._database.read_point(read)
 
-    async def _owned(self, principal: Principal, path: str, permission: Permission) -> None:
-        """Check that a run or model owns the path, and that the principal may do this with it.
+    async def _owned(self, principal: Principal, path: str, permission: Permission) -> Home:
+        """Whose path it is: a run's or a model's with which the principal may do this.
 
         Raises:
             NotFound: nobody owns it whom the principal may see.
             PermissionDenied: the principal may not do this.
             InvalidArgument: it isn't the path of anybody's artifacts, or its owner is deleted.
         """
-        await self._database.read_point(lambda c: self._check_owner(c, principal, path, permission))
+        return await self._database.read_point(lambda c: self._owner(c, principal, path, permission))
 
-    def _check_owner(
-        self, connection: Connection, principal: Principal, path: str, permission: Permission
-    ) -> None:
+    def _owner(self, connection: Connection, principal: Principal, path: str, permission: Permission) -> Home:
         segments = path.split("/")
         is_model = len(segments) > 3 and segments[2] == "models"
         marker = 4 if is_model else 3
@@ -208,6 +234,7 @@ class Artifacts:
         owner = segments[marker - 1]
         missing = partial(missing_model if is_model else missing_run, owner)
         lifecycle: int
+        key: int | None = None
         if is_model:
             model = models.find(connection, principal.workspace.id, owner)
             if model is None:
@@ -217,7 +244,7 @@ class Artifacts:
             found = runs.find(connection, principal.workspace.id, owner)
             if found is None:
                 raise missing()
-            place, run, lifecycle = found.place, owner, found.info.lifecycle
+            place, run, lifecycle, key = found.place, owner, found.info.lifecycle, found.info.id
         if str(place.experiment) != segments[1] or not in_scope(connection, self._keys, principal, run):
             raise missing()
         admit(principal, permission, place, missing)
@@ -225,6 +252,7 @@ class Artifacts:
             raise InvalidArgument(
                 f"The artifacts of {owner} can't be changed: it is deleted; restore it first.", field="path"
             )
+        return Home(principal.workspace, place.experiment, key, owner)
 
 
 def _stored_here(uri: str) -> str:

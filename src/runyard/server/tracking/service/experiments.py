@@ -31,6 +31,7 @@ from runyard.server.tracking.store import experiments as store
 from runyard.server.tracking.store import runs as run_store
 from runyard.server.tracking.store.columns import EXPERIMENT_TARGET, EXPERIMENTS
 from runyard.server.tracking.types import Experiment, Lifecycle, Page, Tag, View
+from runyard.server.workspaces.types import artifact_root
 
 DEFAULT_NAME = "Default"
 
@@ -250,11 +251,6 @@ def create_default(tx: Transaction, workspace: WorkspaceRef, now: int) -> int:
     assert created is not None  # noqa: S101 - the workspace is new
     store.set_location(tx, created, f"{artifact_root(workspace.name)}/{created}")
     return created
-
-
-def artifact_root(workspace: str) -> str:
-    """Where the artifacts of a workspace's experiments go: through this server."""
-    return f"mlflow-artifacts:/{workspace}"
 
 
 def check_active(experiment_id: int, lifecycle: int) -> InvalidArgument | None:

@@ -19,12 +19,15 @@ from runyard.server.metrics.types import PointBatch
 from runyard.server.tracking import rules
 from runyard.server.tracking.service.access import refusal
 from runyard.server.tracking.service.models import missing as missing_model
-from runyard.server.tracking.service.runs import must_be_active, refuse, refuse_deleted
+from runyard.server.tracking.service.run_quotas import Entries, GroupRoom, refuse_tag
+from runyard.server.tracking.service.runs import missing_run, must_be_active, refuse, refuse_deleted
 from runyard.server.tracking.store import attributes, models, runs, summaries
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import MetricPoints, RunBatch, Tag
+from runyard.server.workspaces.service import Room
 
 MODELS_TAG = "mlflow.log-model.history"
+_NO_ENTRIES = Entries([], [], "")
 _MODEL_FIELDS = ("artifact_path", "flavors", "utc_time_created", "run_id")
 
 
@@ -34,12 +37,14 @@ class RunLog:
     Args:
         database: where it goes.
         keys: the interned names.
+        room: the quotas.
     """
 
-    def __init__(self, database: Database, keys: Keys) -> None:
+    def __init__(self, database: Database, keys: Keys, room: Room) -> None:
         self._database = database
         self._keys = keys
-        self._bulk = _Logging(keys)
+        self._room = room
+        self._bulk = _Logging(keys, room)
 
     async def log(self, principal: Principal, batch: RunBatch) -> None:
         """Log points, params and tags to one active run: all of them or, on an error, none."""
@@ -80,6 +85,9 @@ class RunLog:
         def mutate(tx: Transaction) -> None:
             found = must_be_active(tx, self._keys, principal, run)
             key = self._keys.intern(tx, [MODELS_TAG])[MODELS_TAG]
+            refused = refuse_tag(tx, self._room, principal, (found.id, run), key)
+            if refused is not None:
+                raise refused
             models = [*_models_in(attributes.tag_of(tx, found.id, key)), model]
             attributes.set_tags(tx, [(found.id, key, found.experiment_id, json.dumps(models))])
 
@@ -89,13 +97,15 @@ class RunLog:
 class _Logging:
     """The bulk mutation of everything that is logged."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, room: Room) -> None:
         self._keys = keys
+        self._room = room
 
     def run(self, tx: Transaction, items: Sequence[tuple[Principal, RunBatch]]) -> list[RunyardError | None]:
         """Each item's outcome: None, or why nothing of it was written."""
-        group = _Group(tx, self._keys, [item for _, item in items])
+        group = _Group(tx, self._keys, self._room, [item for _, item in items])
         outcomes = [group.add(principal, item) for principal, item in items]
+        group.room.store()
         # In the order of their keys, so that two processes on one database don't deadlock.
         attributes.insert_params(tx, sorted(group.params, key=_series_of))
         attributes.set_tags(tx, sorted(group.tags, key=_series_of))
@@ -116,14 +126,17 @@ def _series_of(row: Row) -> tuple[int, int]:
 class _Group:
     """Collects the rows of a group of requests, leaving out those that are refused."""
 
-    def __init__(self, tx: Transaction, keys: Keys, items: Sequence[RunBatch]) -> None:
+    def __init__(self, tx: Transaction, keys: Keys, room: Room, items: Sequence[RunBatch]) -> None:
         self._tx = tx
         self._keys = keys
         self._runs = runs.find_ids(tx, list({item.run for item in items}))
+        self.room = GroupRoom(tx, room, self._runs, items)
         self._ids = keys.intern(tx, _names(items))
         measured = _models(items)
         self._models = models.find_homes(tx, measured) if measured else {}
         self._new_params: dict[tuple[int, int], str] = {}
+        # Who may log where: by credential, workspace and experiment.
+        self._admitted: set[tuple[int, int, int]] = set()
         self.params: list[Row] = []
         self.tags: list[Row] = []
         self.names: dict[int, str] = {}
@@ -134,28 +147,41 @@ class _Group:
     def add(self, principal: Principal, item: RunBatch) -> RunyardError | None:
         """Take one request's rows; returns why it is refused, if it is."""
         found = self._runs.get(item.run)
-        refused = refuse(self._tx, self._keys, principal, item.run, found, Permission.RUN_WRITE)
+        refused = self._refuse(principal, item.run, found)
         if found is None or refused is not None:
             return refused
-        run_id, experiment_id = found.id, found.experiment_id
         refused = refuse_deleted(item.run, found.lifecycle)
         if refused is None and item.points is not None and item.points.origins:
             refused = self._refuse_model(principal, item.points)
         if refused is not None:
             return refused
-        if item.params:
-            conflict = self._add_params(run_id, experiment_id, item)
-            if conflict is not None:
-                return conflict
-        for tag in item.tags:
-            if tag.key == rules.NAME_TAG:
-                if not tag.value:
-                    continue  # every run has a name
-                self.names[run_id] = tag.value
-            self.tags.append((run_id, self._ids[tag.key], experiment_id, tag.value))
+        entries = self._entries(found, item) if item.params or item.tags else _NO_ENTRIES
+        if isinstance(entries, InvalidArgument):
+            return entries
+        refused = self.room.take(principal.workspace, found, item, entries)
+        if refused is not None:
+            return refused
+        if entries is not _NO_ENTRIES:
+            self.params += entries.params
+            self._new_params.update({(row[0], row[1]): row[3] for row in entries.params})
+            self.tags += entries.tags
+            if entries.name:
+                self.names[found.id] = entries.name
         if item.points is not None:
-            self._add_points(run_id, experiment_id, item.points)
+            self._add_points(found.id, found.experiment_id, item.points)
         return None
+
+    def _refuse(self, principal: Principal, run: str, found: runs.RunKey | None) -> RunyardError | None:
+        """Why the principal may not log to the run; what holds for an experiment is found out once."""
+        if found is None:
+            return missing_run(run)
+        admitted = (id(principal.access), id(principal.workspace), found.experiment_id)
+        if principal.access.scope is None and admitted in self._admitted:
+            return None
+        refused = refuse(self._tx, self._keys, principal, run, found, Permission.RUN_WRITE)
+        if refused is None:
+            self._admitted.add(admitted)
+        return refused
 
     def _refuse_model(self, principal: Principal, points: MetricPoints) -> RunyardError | None:
         """Why points may not measure the logged models that they name."""
@@ -171,14 +197,20 @@ class _Group:
                 return refused
         return None
 
-    def _add_params(self, run_id: int, experiment_id: int, item: RunBatch) -> RunyardError | None:
+    def _entries(self, found: runs.RunKey, item: RunBatch) -> Entries | InvalidArgument:
+        """The rows of a request's params and tags; an error when a param is stored with another value."""
+        run, experiment = found.id, found.experiment_id
+        # An empty name changes nothing: every run has one.
+        tags = [tag for tag in item.tags if tag.value or tag.key != rules.NAME_TAG]
+        name = next((tag.value for tag in reversed(tags) if tag.key == rules.NAME_TAG), "")
+        rows = [(run, self._ids[tag.key], experiment, tag.value) for tag in tags]
+        entries = Entries([], rows, name)
         sent = {self._ids[param.key]: param for param in item.params}
-        stored = attributes.params_of(self._tx, run_id, list(sent))
-        rows: list[Row] = []
+        stored = attributes.params_of(self._tx, run, list(sent)) if sent else {}
         for key_id, param in sent.items():
-            before = stored.get(key_id, self._new_params.get((run_id, key_id)))
+            before = stored.get(key_id, self._new_params.get((run, key_id)))
             if before is None:
-                rows.append((run_id, key_id, experiment_id, param.value))
+                entries.params.append((run, key_id, experiment, param.value))
             elif before != param.value:
                 return InvalidArgument(
                     f"Changing param values is not allowed. Param with key='{param.key}' was already logged "
@@ -186,9 +218,7 @@ class _Group:
                     f"'{rules.cut(param.value)}'.",
                     field="params",
                 )
-        self.params += rows
-        self._new_params.update({(row[0], row[1]): row[3] for row in rows})
-        return None
+        return entries
 
     def _add_points(self, run_id: int, experiment_id: int, points: MetricPoints) -> None:
         keys = [self._ids[name] for name in points.keys]

@@ -20,6 +20,8 @@ from runyard.server.tracking.store import runs as store
 from runyard.server.tracking.store.experiments import Home
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import Lifecycle, NewRun, Run, RunInfo, RunStatus, Tag
+from runyard.server.workspaces.rules import used_up
+from runyard.server.workspaces.service import Room, Tally
 
 
 class Runs:
@@ -28,12 +30,13 @@ class Runs:
     Args:
         database: where they live.
         keys: the interned names.
+        room: the quotas.
     """
 
-    def __init__(self, database: Database, keys: Keys) -> None:
+    def __init__(self, database: Database, keys: Keys, room: Room) -> None:
         self._database = database
         self._keys = keys
-        self._creation = _Creation(keys)
+        self._creation = _Creation(keys, room)
 
     async def create(
         self,
@@ -140,13 +143,15 @@ class Runs:
 class _Creation:
     """Creates all runs of a group with one statement per table."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, room: Room) -> None:
         self._keys = keys
+        self._room = room
 
     def run(self, tx: Transaction, items: Sequence[tuple[Principal, NewRun]]) -> list[Run | RunyardError]:
         """Each item's run, or why it can't be created."""
         homes = experiment_store.lock_homes(tx, {new.experiment_id for _, new in items})
         keys = self._keys.intern(tx, {tag.key for _, new in items for tag in new.tags})
+        tally = self._room.tally(tx)
         outcomes: list[Run | RunyardError] = []
         rows: list[store.NewRow] = []
         tag_rows: list[tuple[int, int, int, str]] = []
@@ -155,9 +160,11 @@ class _Creation:
         for principal, item in items:
             home = homes.get(item.experiment_id)
             refused = self._refused(tx, principal, item, home)
+            refused = refused or self._no_room(tally, principal, item)
             if home is None or refused is not None:
                 outcomes.append(refused or missing(item.experiment_id))
                 continue
+            tally.add_run(principal.workspace.id, item.experiment_id)
             run_id = next(run_ids)
             rows.append((run_id, item.uuid, item.experiment_id, item.name, item.user_id, item.start_time))
             tag_rows += [(run_id, keys[tag.key], item.experiment_id, tag.value) for tag in item.tags]
@@ -181,6 +188,14 @@ class _Creation:
         store.set_artifact_uris(tx, addresses)
         attributes.set_tags(tx, tag_rows)
         return outcomes
+
+    def _no_room(self, tally: Tally, principal: Principal, new: NewRun) -> RunyardError | None:
+        workspace = principal.workspace
+        quotas = self._room.quotas(workspace.id)
+        limit = quotas.tags_per_run
+        if limit is not None and len(new.tags) > limit:
+            return used_up("tags_per_run", workspace.name, new.uuid, used=0, limit=limit, more=len(new.tags))
+        return tally.refuse_run(workspace, quotas, new.experiment_id)
 
     def _refused(
         self, tx: Transaction, principal: Principal, new: NewRun, home: Home | None

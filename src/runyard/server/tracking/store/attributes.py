@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy.types import NullType
 
 from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
 from runyard.server.tracking import tables as t
@@ -41,6 +42,16 @@ _set_tag = Query(_upsert_tag)
 _tag_of = Query(
     select(_t.c.value).where(_t.c.run_id == bindparam("run_id"), _t.c.key_id == bindparam("key_id"))
 )
+_keys_of_tags = Query(
+    select(_t.c.key_id).where(_t.c.run_id == bindparam("run_id"), in_list(_t.c.key_id, "keys"))
+)
+_count_params, _count_tags = (
+    Query(select(c.run_id, func.count()).where(in_list(c.run_id, "runs")).group_by(c.run_id))
+    for c in (_p.c, _t.c)
+)
+_lock = Query(select(func.pg_advisory_xact_lock(func.unnest(bindparam("locks", type_=NullType())))))
+# Of the locks that PostgreSQL knows by number, those of runs.
+_LOCKS = 0x72756E << 32
 _delete_tag = Query(delete(_t).where(_t.c.run_id == bindparam("rid"), _t.c.key_id == bindparam("kid")))
 
 
@@ -68,3 +79,27 @@ def tag_of(connection: Connection, run_id: int, key_id: int) -> str | None:
     """A tag's value, or None."""
     found: str | None = connection.value(_tag_of, run_id=run_id, key_id=key_id)
     return found
+
+
+def keys_of_tags(connection: Connection, run_id: int, keys: Collection[int]) -> set[int]:
+    """Those of the keys that a run has a tag of."""
+    return {row[0] for row in connection.rows(_keys_of_tags, run_id=run_id, keys=list(keys))}
+
+
+def count_params(connection: Connection, runs: Collection[int]) -> dict[int, int]:
+    """How many params each of these runs has that has any."""
+    return dict(connection.rows(_count_params, runs=list(runs))) if runs else {}
+
+
+def count_tags(connection: Connection, runs: Collection[int]) -> dict[int, int]:
+    """How many tags each of these runs has that has any."""
+    return dict(connection.rows(_count_tags, runs=list(runs))) if runs else {}
+
+
+def lock_runs(tx: Transaction, runs: Collection[int]) -> None:
+    """Keep other processes from adding params and tags to these runs until the transaction ends.
+
+    On SQLite there is one process that writes.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.rows(_lock, locks=[_LOCKS | run for run in sorted(runs)])

@@ -371,6 +371,34 @@ CREATE INDEX ix_event_workspace_id_id ON event (workspace_id, id);
 
 UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001';
 
+ALTER TABLE workspace ADD COLUMN quotas TEXT COLLATE "C";
+
+ALTER SEQUENCE workspace_id_seq RESTART WITH 2;
+
+CREATE TABLE usage (
+	scope SMALLINT NOT NULL,
+	id BIGINT NOT NULL,
+	points BIGINT NOT NULL,
+	runs BIGINT NOT NULL,
+	size BIGINT NOT NULL,
+	files BIGINT NOT NULL,
+	CONSTRAINT pk_usage PRIMARY KEY (scope, id)
+);
+
+CREATE TABLE run_points (
+	run_id BIGINT NOT NULL,
+	points BIGINT NOT NULL,
+	CONSTRAINT pk_run_points PRIMARY KEY (run_id)
+);
+
+INSERT INTO run_points (run_id, points) SELECT run_id, sum(count) FROM run_metric GROUP BY run_id;
+
+INSERT INTO usage (scope, id, points, runs, size, files) SELECT 1, r.experiment_id, coalesce(sum(p.points), 0), count(*), 0, 0 FROM run r LEFT JOIN run_points p ON p.run_id = r.id GROUP BY r.experiment_id;
+
+INSERT INTO usage (scope, id, points, runs, size, files) SELECT 0, e.workspace_id, sum(u.points), sum(u.runs), 0, 0 FROM usage u JOIN experiment e ON e.id = u.id WHERE u.scope = 1 GROUP BY e.workspace_id;
+
+UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002';
+
 DROP INDEX ix_event_workspace_id_id;
 
 CREATE INDEX ix_event_actor_time_id ON event (actor, time, id);
@@ -389,4 +417,4 @@ CREATE TRIGGER event_undeleted BEFORE DELETE ON event FOR EACH ROW EXECUTE FUNCT
 
 CREATE TRIGGER event_untruncated BEFORE TRUNCATE ON event FOR EACH STATEMENT EXECUTE FUNCTION event_protected('an event of the activity log is never deleted');
 
-UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0002'
+UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003'

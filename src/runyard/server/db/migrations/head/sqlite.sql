@@ -375,6 +375,51 @@ CREATE INDEX ix_event_workspace_id_id ON event (workspace_id, id);
 
 UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001';
 
+ALTER TABLE workspace RENAME TO workspace_before;
+
+CREATE TABLE workspace (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	name TEXT NOT NULL,
+	description TEXT NOT NULL,
+	state SMALLINT NOT NULL,
+	creation_time BIGINT NOT NULL,
+	last_update_time BIGINT NOT NULL,
+	deleted_time BIGINT,
+	default_experiment_id BIGINT NOT NULL,
+	quotas TEXT,
+	CONSTRAINT uq_workspace_name UNIQUE (name)
+);
+
+INSERT INTO workspace (id, name, description, state, creation_time, last_update_time, deleted_time, default_experiment_id) SELECT id, name, description, state, creation_time, last_update_time, deleted_time, default_experiment_id FROM workspace_before;
+
+DROP TABLE workspace_before;
+
+CREATE TABLE usage (
+	scope SMALLINT NOT NULL,
+	id BIGINT NOT NULL,
+	points BIGINT NOT NULL,
+	runs BIGINT NOT NULL,
+	size BIGINT NOT NULL,
+	files BIGINT NOT NULL,
+	CONSTRAINT pk_usage PRIMARY KEY (scope, id)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE run_points (
+	run_id BIGINT NOT NULL,
+	points BIGINT NOT NULL,
+	CONSTRAINT pk_run_points PRIMARY KEY (run_id)
+)
+ WITHOUT ROWID;
+
+INSERT INTO run_points (run_id, points) SELECT run_id, sum(count) FROM run_metric GROUP BY run_id;
+
+INSERT INTO usage (scope, id, points, runs, size, files) SELECT 1, r.experiment_id, coalesce(sum(p.points), 0), count(*), 0, 0 FROM run r LEFT JOIN run_points p ON p.run_id = r.id GROUP BY r.experiment_id;
+
+INSERT INTO usage (scope, id, points, runs, size, files) SELECT 0, e.workspace_id, sum(u.points), sum(u.runs), 0, 0 FROM usage u JOIN experiment e ON e.id = u.id WHERE u.scope = 1 GROUP BY e.workspace_id;
+
+UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002';
+
 DROP INDEX ix_event_workspace_id_id;
 
 CREATE INDEX ix_event_actor_time_id ON event (actor, time, id);
@@ -389,4 +434,4 @@ CREATE TRIGGER event_unchanged BEFORE UPDATE ON event WHEN OLD.sequence IS NOT N
 
 CREATE TRIGGER event_undeleted BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'an event of the activity log is never deleted'); END;
 
-UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0002'
+UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003'

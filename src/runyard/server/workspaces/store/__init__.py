@@ -1,0 +1,1 @@
+"""SQL of workspaces and their usage."""

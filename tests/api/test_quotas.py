@@ -1,0 +1,406 @@
+"""Quotas: what is over one is refused whole, with what is used, the limit, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Api, Reply, assert_refused
+
+QUOTAS = "/api/runyard/1/workspaces/default/quotas"
+ARTIFACTS = "/api/2.0/mlflow-artifacts"
+TOLD = re.compile(
+    r"The quota '(\w+)' is used up: .* has ([\d,]+) of ([\d,]+) \w+, and this request brings ([\d,]+) more"
+)
+LIMITED = (429, "REQUEST_LIMIT_EXCEEDED")
+
+
+def limit(api: Api, workspace: str = "default", /, **limits: Any) -> dict[str, Any]:
+    """Set quotas; returns all by name."""
+    at = f"/api/runyard/1/workspaces/{workspace}/quotas"
+    return {one["name"]: one for one in api.patch(at, {"limits": limits}).ok()["items"]}
+
+
+def used(api: Api, name: str) -> int:
+    """What is used of a quota of the workspace."""
+    return int(next(one for one in api.get(QUOTAS).ok()["items"] if one["name"] == name)["used"])
+
+
+def told(reply: Reply) -> tuple[str, int, int, int]:
+    """What a refusal says: the quota, what is used of it, the limit, and what the request brings."""
+    assert reply.error == LIMITED, reply
+    found = TOLD.match(reply.message)
+    assert found is not None, reply.message
+    assert "nothing of it was stored" in reply.message
+    assert "/api/runyard/1/workspaces/default/quotas" in reply.message
+    numbers = [int(text.replace(",", "")) for text in found.groups()[1:]]
+    return found[1], numbers[0], numbers[1], numbers[2]
+
+
+def points(count: int, key: str = "m") -> list[dict[str, Any]]:
+    """Points of one metric."""
+    return [{"key": key, "value": i, "timestamp": 1, "step": i} for i in range(count)]
+
+
+def entries(prefix: str, count: int) -> list[dict[str, str]]:
+    """Params or tags."""
+    return [{"key": f"{prefix}{i}", "value": "v"} for i in range(count)]
+
+
+def data(api: Api, run: str) -> Any:
+    """What is logged to a run."""
+    return api.get("runs/get", {"run_id": run}).ok()["run"]["data"]
+
+
+def test_quotas_are_shown_and_set(api: Api) -> None:
+    # Given
+    before = {one["name"]: one for one in api.get(QUOTAS).ok()["items"]}
+    assert before["points_per_run"] == {
+        "name": "points_per_run",
+        "scope": "run",
+        "unit": "points",
+        "limit": 100_000_000,
+        "used": None,
+        "counts": "Points of metrics, as often as they are sent.",
+    }
+    assert {name for name, one in before.items() if one["limit"] is None} == {
+        "points_per_experiment",
+        "points_per_workspace",
+        "runs_per_experiment",
+        "runs_per_workspace",
+        "artifact_bytes_per_run",
+        "artifact_bytes_per_experiment",
+        "artifact_bytes_per_workspace",
+        "requests_per_second",
+    }
+    assert {name for name, one in before.items() if one["used"] is not None} == {
+        "points_per_workspace",
+        "runs_per_workspace",
+        "artifact_bytes_per_workspace",
+    }
+    # When
+    limit(api, points_per_run=7, tags_per_run=None, runs_per_workspace=0)
+    after = limit(api, points_per_run="default", params_per_run=3)
+    # Then
+    assert {name: one["limit"] for name, one in after.items() if one != before[name]} == {
+        "params_per_run": 3,
+        "tags_per_run": None,
+        "runs_per_workspace": 0,
+    }
+    cases: dict[str, tuple[dict[str, Any], str]] = {
+        "unknown": ({"cores": 3}, "limits"),
+        "negative": ({"tags_per_run": -1}, "limits.tags_per_run"),
+        "none a second": ({"requests_per_second": 0}, "limits.requests_per_second"),
+        "too large": ({"tags_per_run": 2**62 + 1}, "limits.tags_per_run"),
+    }
+    replies = {case: api.patch(QUOTAS, {"limits": limits}) for case, (limits, _) in cases.items()}
+    assert_refused(replies, {case: field for case, (_, field) in cases.items()})
+    assert limit(api) == after
+
+
+def test_points_of_a_run(api: Api) -> None:
+    # Given
+    limit(api, points_per_run=10)
+    run, other = api.run(), api.run()
+    api.post("runs/log-batch", {"run_id": run, "metrics": points(8)}).ok()
+    # When
+    reply = api.post("runs/log-batch", {"run_id": run, "metrics": points(3, "x"), "tags": entries("t", 1)})
+    # Then
+    assert told(reply) == ("points_per_run", 8, 10, 3)
+    assert f"the run {run} " in reply.message
+    assert [one["key"] for one in data(api, run)["metrics"]] == ["m"]
+    assert "t0" not in {tag["key"] for tag in data(api, run)["tags"]}
+    # And up to the last one
+    api.post("runs/log-batch", {"run_id": run, "metrics": points(2)}).ok()
+    point = {"run_id": run, **points(1)[0]}
+    assert told(api.post("runs/log-metric", point)) == ("points_per_run", 10, 10, 1)
+    assert told(api.post("runs/log-metric", point)) == ("points_per_run", 10, 10, 1)
+    # And others aren't hurt, nor what brings no points
+    assert api.post("runs/log-metric", {**point, "run_id": other}).status == 200
+    assert api.post("runs/set-tag", {"run_id": run, "key": "k", "value": "v"}).status == 200
+    # And more may come when more is allowed
+    limit(api, points_per_run=11)
+    assert api.post("runs/log-metric", point).status == 200
+    assert told(api.post("runs/log-metric", point)) == ("points_per_run", 11, 11, 1)
+
+
+def test_a_batch_larger_than_the_quota_is_refused_at_once(api: Api) -> None:
+    limit(api, points_per_run=5)
+    run = api.run()
+    assert told(api.post("runs/log-batch", {"run_id": run, "metrics": points(6)})) == (
+        "points_per_run",
+        0,
+        5,
+        6,
+    )
+    assert "metrics" not in data(api, run)
+
+
+def test_points_of_a_run_are_counted_exactly_in_a_crowd(api: Api) -> None:
+    # Given
+    limit(api, points_per_run=50)
+    run, other = api.run(), api.run()
+    one = points(1)[0]
+    # When
+    requests: list[tuple[str, str, Any]] = []
+    for i in range(80):
+        requests.append(("POST", "runs/log-metric", {"run_id": run, **one, "step": i}))
+        requests.append(("POST", "runs/log-metric", {"run_id": other, **one, "step": i}))
+    replies = api.together(requests)
+    # Then
+    of_run, of_other = replies[0::2], replies[1::2]
+    assert sum(reply.status == 200 for reply in of_run) == 50
+    assert {reply.error for reply in of_run if reply.status != 200} == {LIMITED}
+    assert sum(reply.status == 200 for reply in of_other) == 50
+    found = api.get("metrics/get-history", {"run_id": run, "metric_key": "m"}).ok()["metrics"]
+    assert len(found) == 50
+    assert used(api, "points_per_workspace") == 100
+
+
+@pytest.mark.parametrize("kind", ["params", "tags"])
+def test_params_and_tags_of_a_run(api: Api, kind: str) -> None:
+    # Given a run with one tag, its name
+    run = api.run(run_name="r")
+    limit(api, params_per_run=5, tags_per_run=6)
+    name = f"{kind}_per_run"
+    single = "runs/log-parameter" if kind == "params" else "runs/set-tag"
+    most = 5 if kind == "params" else 6
+    api.post("runs/log-batch", {"run_id": run, kind: entries("a", 4)}).ok()
+    there = most - 1
+    # When
+    reply = api.post("runs/log-batch", {"run_id": run, kind: entries("b", 2), "metrics": points(1)})
+    # Then
+    assert told(reply) == (name, there, most, 2)
+    assert "metrics" not in data(api, run)
+    # And what is there already is nothing new
+    again = api.post("runs/log-batch", {"run_id": run, kind: [*entries("a", 4), *entries("b", 1)]})
+    assert again.status == 200
+    assert api.post(single, {"run_id": run, "key": "a0", "value": "v"}).status == 200
+    assert told(api.post(single, {"run_id": run, "key": "c", "value": "v"})) == (name, most, most, 1)
+
+
+def test_tags_of_a_run_where_it_begins_and_where_models_are_noted(api: Api) -> None:
+    # Given
+    limit(api, tags_per_run=3)
+    experiment = api.experiment()
+    # Then: one of them is the name
+    sent = {"experiment_id": experiment, "tags": entries("t", 3)}
+    assert told(api.post("runs/create", sent))[:1] == ("tags_per_run",)
+    assert api.post("runs/search", {"experiment_ids": [experiment]}).ok() == {}
+    run = api.run(experiment, tags=entries("t", 2))
+    fields = {"artifact_path": "m", "flavors": {}, "utc_time_created": "t", "run_id": run}
+    model = {"run_id": run, "model_json": str(fields).replace("'", '"')}
+    assert told(api.post("runs/log-model", model)) == ("tags_per_run", 3, 3, 1)
+    # And deleting one makes room
+    api.post("runs/delete-tag", {"run_id": run, "key": "t0"}).ok()
+    assert api.post("runs/log-model", model).status == 200
+    assert api.post("runs/log-model", model).status == 200
+
+
+def test_params_are_counted_exactly_in_a_crowd(api: Api) -> None:
+    # Given
+    limit(api, params_per_run=20, tags_per_run=21)
+    run = api.run()
+    # When
+    replies = api.together(
+        [
+            ("POST", path, {"run_id": run, "key": f"k{i}", "value": "v"})
+            for i in range(40)
+            for path in ("runs/log-parameter", "runs/set-tag")
+        ]
+    )
+    # Then
+    assert sum(reply.status == 200 for reply in replies[0::2]) == 20
+    assert sum(reply.status == 200 for reply in replies[1::2]) == 20
+    found = data(api, run)
+    assert (len(found["params"]), len(found["tags"])) == (20, 21)
+
+
+@pytest.mark.parametrize("scope", ["experiment", "workspace"])
+def test_points_of_an_experiment_and_a_workspace(api: Api, scope: str) -> None:
+    # Given
+    experiment = api.experiment()
+    first, second = api.run(experiment), api.run(experiment)
+    foreign = api.run()
+    limit(api, **{f"points_per_{scope}": 10})
+    api.post("runs/log-batch", {"run_id": first, "metrics": points(6)}).ok()
+    # When
+    reply = api.post("runs/log-batch", {"run_id": second, "metrics": points(5), "params": entries("p", 1)})
+    # Then
+    assert told(reply) == (f"points_per_{scope}", 6, 10, 5)
+    assert "params" not in data(api, second)
+    assert api.post("runs/log-batch", {"run_id": second, "metrics": points(4)}).status == 200
+    elsewhere = api.post("runs/log-batch", {"run_id": foreign, "metrics": points(1)})
+    assert elsewhere.status == (200 if scope == "experiment" else 429)
+
+
+@pytest.mark.parametrize("scope", ["experiment", "workspace"])
+def test_runs_of_an_experiment_and_a_workspace(api: Api, scope: str) -> None:
+    # Given
+    experiment = api.experiment()
+    limit(api, **{f"runs_per_{scope}": 3})
+    # When
+    replies = api.together([("POST", "runs/create", {"experiment_id": experiment})] * 6)
+    # Then
+    assert sorted(reply.status for reply in replies) == [200] * 3 + [429] * 3
+    assert told(api.post("runs/create", {"experiment_id": experiment})) == (f"runs_per_{scope}", 3, 3, 1)
+    elsewhere = api.post("runs/create", {"experiment_id": api.experiment()})
+    assert elsewhere.status == (200 if scope == "experiment" else 429)
+    assert used(api, "runs_per_workspace") == (4 if scope == "experiment" else 3)
+    # And one in the trash counts
+    run = api.post("runs/search", {"experiment_ids": [experiment]}).ok()["runs"][0]["info"]["run_id"]
+    api.post("runs/delete", {"run_id": run}).ok()
+    assert api.post("runs/create", {"experiment_id": experiment}).error == LIMITED
+
+
+class Files:
+    """A run's and a model's artifacts."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.experiment = api.experiment()
+        self.run = api.run(self.experiment)
+        model = api.post("logged-models", {"experiment_id": self.experiment}).ok()["model"]["info"][
+            "model_id"
+        ]
+        self.root = f"default/{self.experiment}/{self.run}/artifacts"
+        self.model_root = f"default/{self.experiment}/models/{model}/artifacts"
+
+    def put(self, name: str, size: int, root: str | None = None) -> Reply:
+        """Upload a file of so many bytes."""
+        at = f"{ARTIFACTS}/artifacts/{root or self.root}/{name}"
+        return self.api.request("PUT", at, content=b"x" * size)
+
+    def stored(self) -> Mapping[str, int]:
+        """What the workspace's details say of its files."""
+        found: Mapping[str, int] = self.api.get("/api/runyard/1/workspaces/default").ok()["storage"]
+        return found
+
+
+@pytest.mark.parametrize("scope", ["run", "experiment", "workspace"])
+def test_bytes_of_artifacts(api: Api, scope: str) -> None:
+    # Given
+    files = Files(api)
+    limit(api, **{f"artifact_bytes_per_{scope}": 100})
+    files.put("a", 60).ok()
+    # When
+    reply = files.put("b", 41)
+    # Then
+    assert told(reply) == (f"artifact_bytes_per_{scope}", 60, 100, 41)
+    assert api.get(f"{ARTIFACTS}/artifacts/{files.root}/b").status == 404
+    assert files.stored() == {"bytes": 60, "files": 1}
+    assert files.put("b", 40).status == 200
+    # And a file in the place of another takes only what it has more
+    assert files.put("a", 60).status == 200
+    assert files.put("a", 61).error == LIMITED
+    assert files.put("a", 20).status == 200
+    assert files.stored() == {"bytes": 60, "files": 2}
+    # And what is deleted makes room
+    api.delete(f"{ARTIFACTS}/artifacts/{files.root}/a").ok()
+    assert files.put("c", 60).status == 200
+    # And models are of the experiment, not of a run
+    assert files.put("m", 1, files.model_root).status == (200 if scope == "run" else 429)
+
+
+def test_bytes_that_come_without_a_length_are_stopped(api: Api) -> None:
+    # Given
+    files = Files(api)
+    limit(api, artifact_bytes_per_run=100)
+    # When
+    at = f"upload-artifact?run_id={files.run}&path=a"
+    reply = api.request("POST", at, content=b"x" * 101)
+    # Then
+    assert told(reply) == ("artifact_bytes_per_run", 0, 100, 101)
+    assert files.stored() == {"bytes": 0, "files": 0}
+    assert api.request("POST", at, content=b"x" * 100).status == 200
+
+
+def test_uploads_at_once_share_the_room(api: Api) -> None:
+    # Given
+    files = Files(api)
+    limit(api, artifact_bytes_per_experiment=1_000_000)
+    # When
+    with ThreadPoolExecutor(8) as threads:
+        replies = list(threads.map(lambda i: files.put(f"f{i}", 400_000), range(8)))
+    # Then
+    assert sorted(reply.status for reply in replies) == [200] * 2 + [429] * 6
+    assert files.stored() == {"bytes": 800_000, "files": 2}
+    assert files.put("rest", 200_000).status == 200
+
+
+def test_uploads_in_parts(api: Api) -> None:
+    # Given
+    files = Files(api)
+    limit(api, artifact_bytes_per_run=100)
+
+    def begin(name: str) -> str:
+        sent = {"path": name, "num_parts": 2}
+        found: str = api.post(f"{ARTIFACTS}/mpu/create/{files.root}", sent).ok()["upload_id"]
+        return found
+
+    def part(upload: str, name: str, number: int, size: int) -> Reply:
+        at = f"{ARTIFACTS}/mpu/part/{upload}/{number}/{files.root}/{name}"
+        return api.request("PUT", at, content=b"x" * size)
+
+    def complete(upload: str, name: str, tags: list[str]) -> Reply:
+        parts = [{"part_number": i, "etag": tag} for i, tag in enumerate(tags, 1)]
+        sent = {"path": name, "upload_id": upload, "parts": parts}
+        return api.post(f"{ARTIFACTS}/mpu/complete/{files.root}", sent)
+
+    # When
+    upload = begin("big")
+    first = part(upload, "big", 1, 60)
+    assert first.status == 200
+    # Then: parts that wait take room
+    assert part(upload, "big", 2, 41).error == LIMITED
+    assert files.put("small", 41).error == LIMITED
+    second = part(upload, "big", 2, 40)
+    assert second.status == 200
+    tags = [reply.headers["etag"] for reply in (first, second)]
+    assert complete(upload, "big", tags).status == 200
+    assert files.stored() == {"bytes": 100, "files": 1}
+    # And again changes nothing
+    assert complete(upload, "big", tags).status == 200
+    assert files.stored() == {"bytes": 100, "files": 1}
+    assert files.put("small", 1).error == LIMITED
+    # And an upload that is dropped gives its room back
+    api.delete(f"{ARTIFACTS}/artifacts/{files.root}/big").ok()
+    upload = begin("other")
+    assert part(upload, "other", 1, 90).status == 200
+    assert files.put("small", 20).error == LIMITED
+    api.post(f"{ARTIFACTS}/mpu/abort/{files.root}", {"path": "other", "upload_id": upload}).ok()
+    assert files.put("small", 20).status == 200
+
+
+def test_a_quota_is_of_one_workspace(api: Api) -> None:
+    # Given
+    api.post("/api/runyard/1/workspaces", {"name": "other"}).ok()
+    limit(api, "other", runs_per_workspace=1, points_per_workspace=1)
+    # When
+    here = [api.post("runs/create", {}).status for _ in range(2)]
+    there = [api.post("/w/other/api/2.0/mlflow/runs/create", {}).status for _ in range(2)]
+    # Then
+    assert (here, there) == ([200, 200], [200, 429])
+
+
+def test_requests_per_second(api: Api) -> None:
+    # Given
+    limit(api, requests_per_second=5)
+    # When
+    replies = api.together([("GET", "experiments/get?experiment_id=0", None)] * 20)
+    # Then
+    refused = [reply for reply in replies if reply.status != 200]
+    assert 10 <= len(refused) <= 15
+    assert {reply.error for reply in refused} == {LIMITED}
+    assert "Wait a second" in refused[0].message
+    # And health, other workspaces and the administrator's way out aren't concerned
+    assert api.get("/health").status == 200
+    assert api.post("/api/runyard/1/workspaces", {"name": "other"}).status == 200
+    assert api.get("/w/other/api/2.0/mlflow/experiments/get?experiment_id=0").status == 200
+    limit(api, requests_per_second=None)
+    replies = api.together([("GET", "experiments/get?experiment_id=0", None)] * 20)
+    assert {reply.status for reply in replies} == {200}
