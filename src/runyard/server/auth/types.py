@@ -390,6 +390,11 @@ class Principal(msgspec.Struct, frozen=True):
         """What logs and owners of runs show."""
         return self.identity.name
 
+    @property
+    def only(self) -> int | None:
+        """The one workspace that the credential is good for; None for all that its owner may enter."""
+        return None if self.token is None else self.token.workspace_id
+
 
 DEFAULT_WORKSPACE = WorkspaceRef(1, "default", 0)
 LOCAL_IDENTITY = Identity(0, "local", PrincipalKind.LOCAL, is_admin=True)

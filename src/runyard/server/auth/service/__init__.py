@@ -2,7 +2,7 @@
 
 from runyard.server.auth.service.activity import note
 from runyard.server.auth.service.entry import entered_by, make_owner
-from runyard.server.auth.service.grants import forget_experiments, grant_experiment
+from runyard.server.auth.service.grants import grant_experiment
 from runyard.server.auth.service.policy import require, require_anywhere, sees
 from runyard.server.auth.service.tokens import end_of_experiment, end_of_run, end_of_runs
 
@@ -11,7 +11,6 @@ __all__ = [
     "end_of_run",
     "end_of_runs",
     "entered_by",
-    "forget_experiments",
     "grant_experiment",
     "make_owner",
     "note",

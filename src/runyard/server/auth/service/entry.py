@@ -33,7 +33,6 @@ def entered_by(connection: Connection, principal: Principal, *, owned: bool = Fa
                 if permissions_of(known[name] for name in names if name in known)
             }
             found |= store.by_rules(connection, principal.identity.id)
-    only = None if principal.token is None else principal.token.workspace_id
-    if only is None:
+    if principal.only is None:
         return found
-    return {only} if found is None or only in found else set()
+    return {principal.only} if found is None or principal.only in found else set()

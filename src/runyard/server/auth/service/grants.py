@@ -243,11 +243,6 @@ def grant_experiment(tx: Transaction, principal: Principal, experiment_id: int, 
         store.set_experiment_rule(tx, principal.workspace.id, principal.identity.id, experiment_id, level)
 
 
-def forget_experiments(tx: Transaction, experiments: Sequence[int]) -> None:
-    """Delete the rules of experiments that are deleted for good: their ids may come again."""
-    store.drop_of_experiments(tx, experiments)
-
-
 def _note(
     tx: Transaction, principal: Principal, action: str, place: Place, holder: str, level: str | None = None
 ) -> None:

@@ -186,14 +186,18 @@ class Tokens:
         named = principal.name if own or owner is None else owner.lower()
         kind = f"tokens of {named}"
         before, last = begin(kind, limit, token, [2**62, 0])
-        only = None if principal.token is None else principal.token.workspace_id
 
         def read(connection: Connection) -> Page[Token]:
             owner_id = principal.identity.id
             if not own:
                 owner_id = must_be_somebody(named, principals.find(connection, named), "user").id
             found = store.page(
-                connection, owner_id, workspace_id=only, since=since, after=(before, last), count=limit + 1
+                connection,
+                owner_id,
+                workspace_id=principal.only,
+                since=since,
+                after=(before, last),
+                count=limit + 1,
             )
             page = cut(kind, found, limit, lambda item: [item.creation_time, item.id])
             return Page(self._named(connection, page.items), page.next_token)
@@ -228,7 +232,7 @@ class Tokens:
 
     def _workspace(self, tx: Transaction, principal: Principal, name: str | None) -> WorkspaceRef | None:
         """The one workspace that a new token will be good for."""
-        only = None if principal.token is None else principal.token.workspace_id
+        only = principal.only
         if name is None:
             if only is None:
                 return None
@@ -290,8 +294,7 @@ def _check_manager(principal: Principal, owner: str | None) -> bool:
 def _may_revoke(principal: Principal, token: Token, owner_id: int) -> bool:
     if owner_id != principal.identity.id:
         return principal.access.allows(Permission.USER_WRITE)
-    only = None if principal.token is None else principal.token.workspace_id
-    return only is None or token.workspace_id == only
+    return principal.only in (None, token.workspace_id)
 
 
 def _owner(tx: Transaction, principal: Principal, name: str | None) -> User:

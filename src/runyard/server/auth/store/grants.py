@@ -71,7 +71,6 @@ _folders_page_of = Query(_page_of(t.folder_rule, _f.path).where(_f.principal_id 
 _experiments_page_of = Query(
     _page_of(t.experiment_rule, _e.experiment_id).where(_e.principal_id == bindparam("principal"))
 )
-_drop_of_experiments = Query(delete(t.experiment_rule).where(in_list(_e.experiment_id, "experiments")))
 
 
 def set_folder_rule(tx: Transaction, workspace_id: int, principal_id: int, path: str, level: Level) -> None:
@@ -102,11 +101,6 @@ def drop_experiment_rule(tx: Transaction, workspace_id: int, principal_id: int, 
     return (
         tx.execute(_drop_experiment, workspace=workspace_id, principal=principal_id, place=experiment_id) > 0
     )
-
-
-def drop_of_experiments(tx: Transaction, experiments: Sequence[int]) -> None:
-    """Delete all rules of experiments that are gone for good."""
-    tx.execute(_drop_of_experiments, experiments=list(experiments))
 
 
 def at_folders(connection: Connection, workspace_id: int, paths: Sequence[str]) -> list[Rule]:
