@@ -267,6 +267,9 @@ def test_a_port_in_use_is_refused(start: Start, tmp_path: Path) -> None:
         ([], {"RUNYARD_SHUTDOWN_SECONDS": "soon"}, "whole number"),
         (["--database", "mysql://localhost/x"], {}, "mysql"),
         (["--database", "not an address"], {}, "URL"),
+        (["--oidc-roles", "{"], {}, "--oidc-roles"),
+        (["--oidc-roles", '{"a": {"workspace": "w"}}'], {}, "role"),
+        (["--oidc-issuer", "https://login.example.org"], {}, "--public-url and --oidc-client-id"),
     ],
 )
 def test_a_wrong_setting_is_refused(

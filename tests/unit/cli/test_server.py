@@ -22,9 +22,6 @@ def test_every_setting_that_is_no_secret_has_an_option(monkeypatch: pytest.Monke
     ("options", "part"),
     [
         (["--oidc-client-secret", "x"], "No such option"),
-        (["--oidc-roles", "{"], "--oidc-roles"),
-        (["--oidc-roles", '{"a": {"workspace": "w"}}'], "role"),
-        (["--oidc-roles", '{"a": "owner"}'], "--oidc-roles"),
         (["--public-url", "ml.example.org"], "--public-url"),
     ],
 )
