@@ -35,7 +35,6 @@ HINTS = [
     ("POST", "/graphql", "REST"),
     ("GET", "/api/4.0/mlflow/traces/x", "versions 2.0 and 3.0"),
     ("DELETE", "/api/3.0/mlflow/datasets/d-1", "runs/log-inputs"),
-    ("POST", "/api/3.0/mlflow/workspaces", "one workspace"),
     ("GET", "/api/2.0/mlflow/logged-models/m-1/artifacts/credentials-for-download", "credentials"),
     ("POST", "/ajax-api/3.0/jobs/search", "background jobs"),
 ]

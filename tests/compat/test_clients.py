@@ -25,6 +25,7 @@ SCRIPTS = {
     "parallel": CLIENTS,
     "artifacts": CLIENTS,
     "stock_cli": CLIENTS,
+    "workspaces": CLIENTS,
     "autolog": FULL,
     "datasets": SINCE_2,
     "async_logging": SINCE_2,
@@ -41,6 +42,7 @@ CORE = {
     "history": ("skinny",),
     "search": ("mlflow1", "skinny"),
     "parallel": ("skinny",),
+    "workspaces": ("mlflow1", "skinny"),
     "datasets": ("skinny",),
     "logged_models": ("skinny",),
 }

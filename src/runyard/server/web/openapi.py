@@ -13,8 +13,8 @@ from runyard.server.web.routes import Route
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{([^}:]+)(:path)?}")
-# What every path of one API begins with says nothing in an operation's name.
-_COMMON = re.compile(r"^/api/(\d\.\d/mlflow(?=/)|\d\.\d(?=/)|runyard/\d|)/?")
+# What every path of one API begins with says nothing in an operation's name, but where two have one noun.
+_COMMON = re.compile(r"^/api/(\d\.\d/mlflow(?=/(?!workspaces\b))|\d\.\d(?=/)|runyard/\d|)/?")
 
 _DESCRIPTION = (
     "MLflow's tracking API and Runyard's own. Requests are read as leniently as protobuf's JSON: 64-bit "

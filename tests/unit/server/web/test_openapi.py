@@ -43,6 +43,8 @@ def _document(*routes: Route) -> dict[str, Any]:
         ("GET", "/api/2.0/mlflow-artifacts/artifacts/{path:path}", "getMlflowArtifactsArtifactsPath"),
         ("GET", "/api/runyard/1/server", "getServer"),
         ("GET", "/health", "getHealth"),
+        ("GET", "/api/2.0/mlflow/workspaces/{workspace}", "getMlflowWorkspacesWorkspace"),
+        ("GET", "/api/runyard/1/workspaces/{workspace}", "getWorkspacesWorkspace"),
     ],
 )
 def test_an_operation_is_named_by_its_method_and_path(method: str, path: str, name: str) -> None:
