@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from runyard.server.auth.permissions import OF_RUN_TOKEN, TRACKING, Level, Permission, permissions_at
 from runyard.server.auth.rules import BUILT_IN, GRANTABLE, permissions_of
-from runyard.server.auth.types import OF_RUN_TOKEN, TRACKING, Level, Permission, permissions_at
 from runyard.server.settings import SETTINGS, Setting
 
 DOCS = Path(__file__).parent

@@ -128,6 +128,14 @@ SETTINGS: tuple[Setting[Any], ...] = (
         most=_NO_END,
     ),
     Setting(
+        "trash_days",
+        int,
+        30,
+        "How many days deleted things lie in the trash before they are destroyed; 0 for ever.",
+        least=0,
+        most=36_500,
+    ),
+    Setting(
         "shutdown_seconds",
         int,
         30,
@@ -190,6 +198,7 @@ class Settings:
     max_body_bytes: int
     max_database_bytes: int
     max_artifact_bytes: int
+    trash_days: int
     shutdown_seconds: int
     oidc_issuer: str
     oidc_client_id: str

@@ -17,8 +17,8 @@ import pytest
 
 from runyard.server import app
 from runyard.server.auth import Permission
+from runyard.server.auth.permissions import OF_RUN_TOKEN, TRACKING
 from runyard.server.auth.rules import BUILT_IN, permissions_of
-from runyard.server.auth.types import OF_RUN_TOKEN, TRACKING
 from runyard.server.web import Application, Call, Route
 from tests.api.auth.team import FOREIGN, GROUP, NATIVE, OWN, PEOPLE, ROLES, Team, serve_team
 from tests.api.conftest import Api, serve

@@ -234,16 +234,23 @@ def test_a_deleted_scope_stays_deleted(store: Store, folded_before: bool) -> Non
     assert same_points(store.history(series_id(2, 5)), steps(0, 7))
 
 
-def test_deleting_goes_in_slices(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runyard.server.metrics.purge._CHUNKS", 3)
-    store.append(batch(1, 5, steps(0, 640)), batch(2, 5, steps(0, 64)))
+@pytest.mark.parametrize("points", [1, 100, 200, 10_000])
+def test_deleting_goes_in_slices(store: Store, points: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given points in the log, in packs and in chunks
+    monkeypatch.setattr("runyard.server.metrics.purge._CHUNK_POINTS", LIMITS.chunk)
+    store.append(batch(1, 5, steps(0, 640)), batch(2, 5, steps(0, 64)), batch(3, 5, steps(0, 64)))
     store.fold(1, LIMITS)
     store.fold(2, LIMITS)
-    slices = 1
-    while not store.database.write_from_thread(lambda tx: engine.delete_scopes(tx, [1, 2])):
-        slices += 1
-    assert slices == 4
-    assert counts(store) == (0, 0, 0)
+    store.append(batch(1, 5, steps(640, 700)), batch(1, 5, steps(700, 760)))
+    # When
+    sizes = [sum(counts(store))]
+    while not store.database.write_from_thread(lambda tx: engine.delete_scopes(tx, [1, 2], points)):
+        sizes.append(sum(counts(store)))
+    # Then each slice deletes something, and the last one the rest
+    assert sorted(set(sizes), reverse=True) == sizes
+    assert len(sizes) >= 760 // (points + LIMITS.chunk)
+    assert counts(store) == (1, 0, 0)
+    assert same_points(store.history(series_id(3, 5)), steps(0, 64))
 
 
 def test_stale_summaries_are_counted_anew(store: Store) -> None:

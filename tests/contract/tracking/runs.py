@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
@@ -71,7 +71,7 @@ RUNS = st.builds(
     status=st.sampled_from(RunStatus),
     start_time=st.sampled_from(TIMES),
     end_time=st.none() | st.sampled_from(TIMES),
-    lifecycle=st.sampled_from([Lifecycle.ACTIVE, Lifecycle.ACTIVE, Lifecycle.DELETED]),
+    lifecycle=st.sampled_from([Lifecycle.ACTIVE, Lifecycle.ACTIVE, Lifecycle.DELETED, Lifecycle.PURGED]),
     params=st.dictionaries(st.sampled_from(PARAMS), _texts, max_size=3),
     tags=st.dictionaries(st.sampled_from(TAGS), _texts, max_size=2),
     metrics=st.dictionaries(
@@ -81,14 +81,25 @@ RUNS = st.builds(
 )
 
 
-def store(tx: Transaction, keys: Keys, drawn: Sequence[StoredRun]) -> list[StoredRun]:
-    """Store runs in three new experiments; returns them with their ids."""
+def store(
+    tx: Transaction, keys: Keys, drawn: Sequence[StoredRun], trashed: Collection[int] = ()
+) -> list[StoredRun]:
+    """Store runs in three new experiments; returns them with their ids, and as what they count.
+
+    Args:
+        tx: the transaction.
+        keys: the interned names.
+        drawn: the runs.
+        trashed: the places of the experiments that are in the trash.
+    """
     ids = keys.intern(tx, sorted({*METRICS, *PARAMS, *TAGS}))
     homes = []
-    for _ in range(3):
+    for place in range(3):
         name = f"experiment {next(_serial)}"
         home = experiments.insert(tx, WORKSPACE, name, f"mlflow-artifacts:/{name}", 0)
         assert home is not None
+        if place in trashed:
+            experiments.save(tx, home, name=name, lifecycle=Lifecycle.DELETED, now=0)
         homes.append((home, f"mlflow-artifacts:/{name}"))
     stored = []
     for run, run_id in zip(drawn, runs.reserve_ids(tx, len(drawn)), strict=True):
@@ -106,13 +117,17 @@ def store(tx: Transaction, keys: Keys, drawn: Sequence[StoredRun]) -> list[Store
     runs.insert(tx, [(r.id, r.run_id, r.experiment, r.name, r.user_id, r.start_time) for r in stored])
     for run in stored:
         _store_rest(tx, ids, run)
-    return stored
+    gone = {homes[place][0] for place in trashed}
+    return [
+        replace(run, lifecycle=max(run.lifecycle, Lifecycle.DELETED)) if run.experiment in gone else run
+        for run in stored
+    ]
 
 
 def _store_rest(tx: Transaction, ids: dict[str, int], run: StoredRun) -> None:
     runs.save(tx, run.id, status=int(run.status), end_time=run.end_time, name=run.name)
-    if run.lifecycle is Lifecycle.DELETED:
-        runs.set_lifecycle(tx, run.id, Lifecycle.DELETED, 0)
+    if run.lifecycle is not Lifecycle.ACTIVE:
+        runs.set_lifecycle(tx, run.id, run.lifecycle, 0)
     attributes.insert_params(tx, [(run.id, ids[k], run.experiment, v) for k, v in run.params.items()])
     attributes.set_tags(tx, [(run.id, ids[k], run.experiment, v) for k, v in run.tags.items()])
     rows = []

@@ -71,6 +71,7 @@ def _impatient(patience: Callable[..., int | None]) -> Callable[..., int | None]
     view=st.sampled_from(View),
     size=st.integers(1, 5),
     everywhere=st.booleans(),
+    trashed=st.sets(st.integers(0, 2), max_size=1) | st.just({0, 1, 2}),
 )
 def test_pages_are_what_the_search_means(
     database: Database,
@@ -81,17 +82,19 @@ def test_pages_are_what_the_search_means(
     view: View,
     size: int,
     everywhere: bool,
+    trashed: set[int],
 ) -> None:
     # Given
     keys = Keys()
-    runs = database.write_from_thread(lambda tx: store(tx, keys, drawn))
+    gone = {i for i, run in enumerate(drawn) if run.experiment in trashed}
+    runs = database.write_from_thread(lambda tx: store(tx, keys, drawn, trashed))
     text = "" if tree is None else canonical(tree)
     assert parse_filter(text, SCHEMA) == tree
     experiments = (NOWHERE, *sorted({run.experiment for run in runs}))
     if not everywhere:
         experiments = experiments[-1:]
     # When
-    query = RunQuery(experiments, tree, order, view)
+    query = RunQuery(experiments, tree, order, view, frozenset(runs[i].experiment for i in gone))
     with forced(way):
         found = _all_pages(database, RunFinder(database.dialect.name, keys), query, size)
     # Then

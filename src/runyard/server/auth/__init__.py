@@ -1,13 +1,12 @@
 """Who calls and what they may do."""
 
+from runyard.server.auth.permissions import Level, Permission
 from runyard.server.auth.service import note, require, sees
 from runyard.server.auth.types import (
     DEFAULT_WORKSPACE,
     LOCAL,
     Access,
     Identity,
-    Level,
-    Permission,
     Place,
     Principal,
     PrincipalKind,

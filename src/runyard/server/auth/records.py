@@ -6,7 +6,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from runyard.server.auth.types import Level, Permission, PrincipalKind, TokenKind
+from runyard.server.auth.permissions import Level, Permission
+from runyard.server.auth.types import PrincipalKind, TokenKind
 
 T = TypeVar("T")
 

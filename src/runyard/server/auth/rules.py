@@ -6,7 +6,8 @@ import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from runyard.server.auth.types import Permission, RoleDefinition
+from runyard.server.auth.permissions import Permission
+from runyard.server.auth.types import RoleDefinition
 from runyard.server.kernel.errors import InvalidArgument
 
 MAX_PATTERNS = 100

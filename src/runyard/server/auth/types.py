@@ -3,91 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum, IntEnum
+from enum import IntEnum
 
 import msgspec
 
-
-class Permission(Enum):
-    """What a route needs. `PUBLIC` is a decision, not a default: every route names one.
-
-    The names are those that custom roles match with wildcards.
-    """
-
-    PUBLIC = "public"
-    # Whoever has a valid credential, in whatever workspace.
-    SIGNED_IN = "signedIn"
-    # About experiments: a folder's or an experiment's rule may decide, else the role in the workspace.
-    EXPERIMENT_READ = "experiments/read"
-    EXPERIMENT_WRITE = "experiments/write"
-    EXPERIMENT_DELETE = "experiments/delete"
-    RUN_READ = "experiments/runs/read"
-    RUN_WRITE = "experiments/runs/write"
-    RUN_DELETE = "experiments/runs/delete"
-    ARTIFACT_READ = "metadata/artifacts/read"
-    ARTIFACT_WRITE = "metadata/artifacts/write"
-    ARTIFACT_DELETE = "metadata/artifacts/delete"
-    MODEL_READ = "loggedModels/read"
-    MODEL_WRITE = "loggedModels/write"
-    MODEL_DELETE = "loggedModels/delete"
-    RULE_READ = "experiments/permissions/read"
-    RULE_WRITE = "experiments/permissions/write"
-    TRASH_READ = "trash/read"
-    TRASH_PURGE = "trash/purge"
-    # About the workspace: the role in it decides.
-    WORKSPACE_READ = "workspaces/read"
-    WORKSPACE_WRITE = "workspaces/write"
-    WORKSPACE_DELETE = "workspaces/delete"
-    MEMBER_READ = "members/read"
-    MEMBER_WRITE = "members/write"
-    ACTIVITY_READ = "activity/read"
-    # About the server: administrators have them.
-    WORKSPACE_CREATE = "server/workspaces/create"
-    USER_READ = "server/users/read"
-    USER_WRITE = "server/users/write"
-    ROLE_WRITE = "server/roles/write"
-    SERVER_ACTIVITY_READ = "server/activity/read"
-
-    @property
-    def of_experiments(self) -> bool:
-        """Whether rules of folders and experiments decide on it."""
-        return self in _OF_EXPERIMENTS
-
-    @property
-    def of_server(self) -> bool:
-        """Whether it is about the server as a whole, and so only for administrators."""
-        return self.value.startswith("server/")
-
-
-_OF_EXPERIMENTS = frozenset(
-    {
-        Permission.EXPERIMENT_READ,
-        Permission.EXPERIMENT_WRITE,
-        Permission.EXPERIMENT_DELETE,
-        Permission.RUN_READ,
-        Permission.RUN_WRITE,
-        Permission.RUN_DELETE,
-        Permission.ARTIFACT_READ,
-        Permission.ARTIFACT_WRITE,
-        Permission.ARTIFACT_DELETE,
-        Permission.MODEL_READ,
-        Permission.MODEL_WRITE,
-        Permission.MODEL_DELETE,
-        Permission.RULE_READ,
-        Permission.RULE_WRITE,
-        Permission.TRASH_READ,
-        Permission.TRASH_PURGE,
-    }
+from runyard.server.auth.permissions import (
+    ALL,
+    OF_LEVEL,
+    OF_WORKSPACE,
+    Level,
+    Permission,
 )
-
-
-class Level(IntEnum):
-    """What a rule of a folder or an experiment gives; each holds the one before."""
-
-    NONE = 0
-    READ = 1
-    EDIT = 2
-    MANAGE = 3
 
 
 class PrincipalKind(IntEnum):
@@ -127,11 +53,12 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 
 class WorkspaceState(IntEnum):
-    """What can be done in a workspace: all, reading, or nothing."""
+    """What can be done in a workspace: all, reading, or nothing; a purged one is there for nobody."""
 
     ACTIVE = 0
     ARCHIVED = 1
     DELETED = 2
+    PURGED = 3
 
 
 class WorkspaceRef(msgspec.Struct, frozen=True, gc=False):
@@ -205,51 +132,6 @@ class RunFound(msgspec.Struct, frozen=True, gc=False):
     over: bool
 
 
-_ALL = frozenset(Permission)
-_OF_WORKSPACE = frozenset(p for p in Permission if not p.of_server)
-_OF_LEVEL: dict[Level, frozenset[Permission]] = {Level.NONE: frozenset(), Level.MANAGE: _OF_EXPERIMENTS}
-_OF_LEVEL[Level.READ] = frozenset(
-    {
-        Permission.EXPERIMENT_READ,
-        Permission.RUN_READ,
-        Permission.ARTIFACT_READ,
-        Permission.MODEL_READ,
-    }
-)
-_OF_LEVEL[Level.EDIT] = _OF_LEVEL[Level.READ] | {
-    Permission.EXPERIMENT_WRITE,
-    Permission.RUN_WRITE,
-    Permission.RUN_DELETE,
-    Permission.ARTIFACT_WRITE,
-    Permission.ARTIFACT_DELETE,
-    Permission.MODEL_WRITE,
-    Permission.MODEL_DELETE,
-    Permission.TRASH_READ,
-}
-
-# What a credential that is good for one workspace may do at most: nothing of the server.
-OF_ONE_WORKSPACE = _OF_WORKSPACE
-# What a credential that is made for tracking may do, whatever its owner may.
-TRACKING: frozenset[Permission] = (_OF_EXPERIMENTS - {Permission.RULE_WRITE, Permission.TRASH_PURGE}) | {
-    Permission.SIGNED_IN,
-    Permission.WORKSPACE_READ,
-}
-# The same for a run's token: it deletes nothing but what it wrote itself.
-OF_RUN_TOKEN: frozenset[Permission] = frozenset(
-    {
-        Permission.SIGNED_IN,
-        Permission.EXPERIMENT_READ,
-        Permission.RUN_READ,
-        Permission.RUN_WRITE,
-        Permission.ARTIFACT_READ,
-        Permission.ARTIFACT_WRITE,
-        Permission.ARTIFACT_DELETE,
-        Permission.MODEL_READ,
-        Permission.MODEL_WRITE,
-    }
-)
-
-
 class Access:
     """What one principal may do in one workspace, at one moment.
 
@@ -294,9 +176,9 @@ class Access:
         self.experiments = experiments or {}
         self.scope = scope
         self._limit = limit
-        self.permissions = self._limited(_ALL if admin else _OF_WORKSPACE if owner else permissions)
+        self.permissions = self._limited(ALL if admin else OF_WORKSPACE if owner else permissions)
         most = max((*self.folders.values(), *self.experiments.values()), default=Level.NONE)
-        self._somewhere = self._limited(_OF_LEVEL[most])
+        self._somewhere = self._limited(OF_LEVEL[most])
         self._effective: dict[tuple[int, str], frozenset[Permission]] = {}
 
     @property
@@ -327,7 +209,7 @@ class Access:
         found = self._effective.get(at)
         if found is None:
             level = self.level(place)
-            found = self.permissions if level is None else self._limited(_OF_LEVEL[level])
+            found = self.permissions if level is None else self._limited(OF_LEVEL[level])
             if self.scope is not None and self.scope.experiment != place.experiment:
                 found = frozenset()
             self._effective[at] = found
@@ -347,11 +229,6 @@ class Access:
 
     def _limited(self, permissions: frozenset[Permission]) -> frozenset[Permission]:
         return permissions if self._limit is None else permissions & self._limit
-
-
-def permissions_at(level: Level) -> frozenset[Permission]:
-    """What a rule of this level gives where it decides."""
-    return _OF_LEVEL[level]
 
 
 def ancestors(path: str) -> list[str]:

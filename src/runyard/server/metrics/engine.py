@@ -103,12 +103,17 @@ def chart(
     )
 
 
-def delete_scopes(tx: Transaction, scopes: Sequence[int]) -> bool:
+def delete_scopes(tx: Transaction, scopes: Sequence[int], points: int = 500_000) -> bool:
     """Delete the points of scopes, to which nothing is appended any more.
+
+    Args:
+        tx: the transaction.
+        scopes: the scopes.
+        points: about how many to delete at most, so that the transaction is short.
 
     Returns:
         Whether all is gone. Otherwise call again, in another transaction.
     """
     from runyard.server.metrics import purge
 
-    return purge.delete_scopes(tx, scopes)
+    return purge.delete_scopes(tx, scopes, points)

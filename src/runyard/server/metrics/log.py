@@ -54,7 +54,11 @@ _LOCK = Query(
     .with_for_update()
 )
 _DELETE = Query(delete(metric_batch).where(in_list(metric_batch.c.id, "ids")))
-_DELETE_SCOPES = Query(delete(metric_batch).where(in_list(metric_batch.c.scope, "scopes")))
+_ROWS_OF_SCOPES = Query(
+    select(metric_batch.c.id, metric_batch.c.n)
+    .where(in_list(metric_batch.c.scope, "scopes"))
+    .limit(bindparam("limit"))
+)
 
 
 def append(tx: Transaction, batches: Sequence[PointBatch]) -> None:
@@ -102,6 +106,6 @@ def delete_rows(tx: Transaction, ids: Sequence[int]) -> None:
     tx.execute(_DELETE, ids=list(ids))
 
 
-def delete_scopes_rows(tx: Transaction, scopes: Collection[int]) -> None:
-    """Delete all rows of some scopes."""
-    tx.execute(_DELETE_SCOPES, scopes=sorted(scopes))
+def rows_of_scopes(connection: Connection, scopes: Collection[int], limit: int) -> list[Waiting]:
+    """Some rows of some scopes."""
+    return [Waiting(*row) for row in connection.rows(_ROWS_OF_SCOPES, scopes=sorted(scopes), limit=limit)]

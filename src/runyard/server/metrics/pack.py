@@ -79,6 +79,7 @@ _UPDATE = Query(
     .where(metric_pack.c.scope == bindparam("in_scope"))
     .values(version=metric_pack.c.version + 1, n=bindparam("n"), data=bindparam("data"))
 )
+_SIZES = Query(select(metric_pack.c.scope, metric_pack.c.n).where(in_list(metric_pack.c.scope, "scopes")))
 _DELETE = Query(delete(metric_pack).where(in_list(metric_pack.c.scope, "scopes")))
 
 
@@ -105,6 +106,11 @@ def write_pack(tx: Transaction, scope: int, version: int | None, n: int, data: b
         tx.execute(_INSERT, scope=scope, version=1, n=n, data=data)
     else:
         tx.execute(_UPDATE, in_scope=scope, n=n, data=data)
+
+
+def pack_sizes(connection: Connection, scopes: Collection[int]) -> list[tuple[int, int]]:
+    """The scopes among some that have a pack, each with the points in it."""
+    return connection.rows(_SIZES, scopes=sorted(scopes))
 
 
 def delete_packs(tx: Transaction, scopes: Collection[int]) -> None:

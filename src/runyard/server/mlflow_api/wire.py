@@ -50,6 +50,13 @@ def required(value: str | None, name: str) -> str:
     return value
 
 
+def given(value: int | None, name: str) -> int:
+    """A number that must be there."""
+    if value is None:
+        raise missing(name)
+    return value
+
+
 def missing(name: str) -> InvalidArgument:
     """The error for a field that must be there."""
     return InvalidArgument(

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from runyard.server.auth import Permission
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.metrics.types import Axis, SeriesChart
+from runyard.server.tracking.service.bulk import RunBulk
 from runyard.server.tracking.service.charts import Charts, Line
 from runyard.server.tracking.service.table import MAX_COUNT, Column, Kind, RunsTable
 from runyard.server.tracking.types import Summary, View
@@ -152,12 +153,31 @@ class KeysFound(msgspec.Struct):
     tags: list[str]
 
 
+class RunIds(msgspec.Struct):
+    """Names runs, up to 10,000."""
+
+    run_ids: list[str]
+
+
+class RunsDeleted(msgspec.Struct):
+    """How many runs were active and are in the trash now."""
+
+    runs_deleted: int
+
+
+class RunsRestored(msgspec.Struct):
+    """How many runs were in the trash and are active now."""
+
+    runs_restored: int
+
+
 class TrackingRoutes:
     """Handlers of `/api/runyard/1/...`."""
 
-    def __init__(self, charts: Charts, table: RunsTable) -> None:
+    def __init__(self, charts: Charts, table: RunsTable, bulk: RunBulk) -> None:
         self._charts = charts
         self._table = table
+        self._bulk = bulk
 
     def routes(self) -> list[Route]:
         """The table of these endpoints."""
@@ -185,6 +205,22 @@ class TrackingRoutes:
                 RunsCount,
                 Permission.RUN_READ,
                 "How many runs a filter finds",
+            ),
+            post(
+                "/api/runyard/1/runs/delete",
+                self.delete_runs,
+                RunIds,
+                RunsDeleted,
+                Permission.RUN_DELETE,
+                "Move many runs to the trash",
+            ),
+            post(
+                "/api/runyard/1/runs/restore",
+                self.restore_runs,
+                RunIds,
+                RunsRestored,
+                Permission.RUN_DELETE,
+                "Bring many runs back from the trash",
             ),
             get(
                 "/api/runyard/1/experiments/{experiment_id}/keys",
@@ -218,6 +254,14 @@ class TrackingRoutes:
             call.principal, experiment_ids=sent.experiment_ids, filter_text=sent.filter, view=sent.view
         )
         return RunsCount(min(count, MAX_COUNT), count > MAX_COUNT)
+
+    async def delete_runs(self, call: Call) -> RunsDeleted:
+        """runs/delete"""
+        return RunsDeleted(await self._bulk.delete(call.principal, call.body.run_ids))
+
+    async def restore_runs(self, call: Call) -> RunsRestored:
+        """runs/restore"""
+        return RunsRestored(await self._bulk.restore(call.principal, call.body.run_ids))
 
     async def keys(self, call: Call) -> KeysFound:
         """experiments/{experiment_id}/keys"""

@@ -85,6 +85,24 @@ run_points = Table(
     sqlite_with_rowid=False,
 )
 
+
+def _trash_of(table: Table) -> Index:
+    """What lies in the trash, by the time; what is in use costs nothing."""
+    c = table.c
+    deleted = c.deleted_time.is_not(None)
+    return Index(
+        f"ix_{table.name}_trash",
+        c.experiment_id,
+        c.lifecycle,
+        c.deleted_time,
+        c.id,
+        sqlite_where=deleted,
+        postgresql_where=deleted,
+    )
+
+
+_trash_of(run)
+
 run_param = Table(
     "run_param",
     metadata,
@@ -213,6 +231,7 @@ logged_model = Table(
     Index("ix_logged_model_name", "experiment_id", "name", "id"),
     Index("ix_logged_model_source_run", "source_run"),
 )
+_trash_of(logged_model)
 
 logged_model_param = Table(
     "logged_model_param",

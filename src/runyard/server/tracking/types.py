@@ -22,10 +22,18 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 
 
 class Lifecycle(IntEnum):
-    """Whether a thing is in use or in the trash."""
+    """Whether a thing is in use, in the trash, or on its way out of it, where nobody sees it any more.
+
+    A run or logged model counts as its experiment does where that is further gone.
+    """
 
     ACTIVE = 0
     DELETED = 1
+    PURGED = 2
+
+
+Noun = Literal["experiment", "run", "model"]
+"""What can be deleted, and restored or purged afterwards."""
 
 
 class View(Enum):
@@ -41,6 +49,12 @@ class View(Enum):
         if self is View.ALL:
             return [Lifecycle.ACTIVE, Lifecycle.DELETED]
         return [Lifecycle.ACTIVE if self is View.ACTIVE_ONLY else Lifecycle.DELETED]
+
+    def lifecycles_in(self, experiment: Lifecycle) -> list[int]:
+        """The same for the runs of an experiment: while it is in the trash, so are all of its runs."""
+        if experiment is Lifecycle.ACTIVE or self is View.ALL:
+            return self.lifecycles
+        return [] if self is View.ACTIVE_ONLY else View.ALL.lifecycles
 
 
 class RunStatus(IntEnum):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from runyard.server.auth import Access, Level, Permission, Place
+from runyard.server.auth.permissions import OF_RUN_TOKEN
 from runyard.server.auth.rules import BUILT_IN, permissions_of
-from runyard.server.auth.types import OF_RUN_TOKEN, RoleDefinition, RunScope, ancestors
+from runyard.server.auth.types import RoleDefinition, RunScope, ancestors
 
 READER = permissions_of([BUILT_IN["Reader"]])
 SCIENTIST = permissions_of([BUILT_IN["Data Scientist"]])

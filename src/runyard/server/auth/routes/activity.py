@@ -12,8 +12,8 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from runyard.server import events
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.service.activity import Activity, Asked, Shown
-from runyard.server.auth.types import Permission
 from runyard.server.web import Call, Route, get
 
 MAX_PAGE, PAGE = 1_000, 100

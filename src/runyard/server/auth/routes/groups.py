@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from runyard.server.auth import records
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.routes.wire import KINDS, Kind, ListRequest
 from runyard.server.auth.service.groups import Groups
-from runyard.server.auth.types import Permission
 from runyard.server.web import Call, Route
 from runyard.server.web.native import Done, native
 

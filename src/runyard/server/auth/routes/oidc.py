@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 from starlette.responses import Response
 
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.routes.sign_in import Visit, address_of, page
 from runyard.server.auth.service.gate import Gate
 from runyard.server.auth.service.oidc import OidcLogin
 from runyard.server.auth.service.oidc.attempt import LASTS
-from runyard.server.auth.types import Permission
 from runyard.server.kernel.errors import RunyardError
 from runyard.server.web import Call, Route
 from runyard.server.web.errors import render

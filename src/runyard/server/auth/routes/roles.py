@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.rules import BUILT_IN, GRANTABLE, permissions_of
 from runyard.server.auth.service.roles import Roles
-from runyard.server.auth.types import Permission, RoleDefinition
+from runyard.server.auth.types import RoleDefinition
 from runyard.server.web import Call, Route
 from runyard.server.web.native import Done, native
 

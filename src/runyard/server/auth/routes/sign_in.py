@@ -8,10 +8,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
 from runyard import __version__
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.service.cookies import SessionCookie
 from runyard.server.auth.service.gate import Gate
 from runyard.server.auth.service.sessions import LONGEST, Sessions
-from runyard.server.auth.types import Permission, Principal
+from runyard.server.auth.types import Principal
 from runyard.server.kernel.errors import LimitExceeded, Unauthenticated
 from runyard.server.web import Call, Route
 from runyard.server.web.forms import own_path, read_form

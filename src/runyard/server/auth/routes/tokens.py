@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from runyard.server.auth import records
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.routes.wire import Int64, ListRequest
 from runyard.server.auth.service.tokens import MAX_TRACKING_SECONDS, Tokens
-from runyard.server.auth.types import Permission
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.web import Call, Route
 from runyard.server.web.native import Done, native

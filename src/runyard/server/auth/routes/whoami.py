@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.service.whoami import WhoAmI
-from runyard.server.auth.types import Permission
 from runyard.server.web import Call, Route
 from runyard.server.web.native import native
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from runyard.server.auth.types import Level, PrincipalKind
+from runyard.server.auth.permissions import Level
+from runyard.server.auth.types import PrincipalKind
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Kind = Literal["user", "service", "group"]

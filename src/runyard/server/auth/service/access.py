@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.rules import BUILT_IN, OWNER, permissions_of
 from runyard.server.auth.store import access as store
 from runyard.server.auth.store import roles as role_store
-from runyard.server.auth.types import Access, Identity, Permission, RunScope
+from runyard.server.auth.types import Access, Identity, RunScope
 from runyard.server.db import Connection
 
 

@@ -11,8 +11,9 @@ from zlib import crc32
 import msgspec
 
 from runyard.server import events
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.service.policy import require
-from runyard.server.auth.types import Permission, Principal
+from runyard.server.auth.types import Principal
 from runyard.server.db import Connection, Database, OutOfTime, Transaction
 from runyard.server.db.sorting import invalid_position, is_value
 from runyard.server.kernel import clock

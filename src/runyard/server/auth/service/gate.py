@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from runyard.server.auth.permissions import OF_ONE_WORKSPACE, OF_RUN_TOKEN, TRACKING, Permission
 from runyard.server.auth.service import sessions
 from runyard.server.auth.service.access import access_of
 from runyard.server.auth.service.cookies import SessionCookie
@@ -26,12 +27,8 @@ from runyard.server.auth.store import tokens as token_store
 from runyard.server.auth.types import (
     LOCAL,
     LOCAL_IDENTITY,
-    OF_ONE_WORKSPACE,
-    OF_RUN_TOKEN,
-    TRACKING,
     Access,
     Identity,
-    Permission,
     Principal,
     PrincipalKind,
     RunScope,

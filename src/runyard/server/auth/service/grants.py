@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from runyard.server.auth import names
+from runyard.server.auth.permissions import Level, Permission
 from runyard.server.auth.records import Effective, Page, Rule
 from runyard.server.auth.service.access import access_of
 from runyard.server.auth.service.activity import note
@@ -19,16 +20,7 @@ from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.service.policy import require, sees
 from runyard.server.auth.store import grants as store
 from runyard.server.auth.store import groups, principals
-from runyard.server.auth.types import (
-    Identity,
-    Level,
-    Permission,
-    Place,
-    Principal,
-    PrincipalKind,
-    WorkspaceRef,
-    ancestors,
-)
+from runyard.server.auth.types import Identity, Place, Principal, PrincipalKind, WorkspaceRef, ancestors
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel.errors import InvalidArgument, NotFound
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from runyard.server.auth.types import Permission, Place, Principal, TokenKind, WorkspaceState
+from runyard.server.auth.permissions import Permission
+from runyard.server.auth.types import Place, Principal, TokenKind, WorkspaceState
 from runyard.server.kernel.errors import NotFound, PermissionDenied
 
 _READS = ("/read", "public", "signedIn")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from runyard.server.auth import names
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.records import Page, Token, User
 from runyard.server.auth.service.access import access_of
 from runyard.server.auth.service.activity import note
@@ -19,14 +20,7 @@ from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.service.policy import missing, require
 from runyard.server.auth.store import principals
 from runyard.server.auth.store import tokens as store
-from runyard.server.auth.types import (
-    Permission,
-    Principal,
-    PrincipalKind,
-    RunFound,
-    TokenKind,
-    WorkspaceRef,
-)
+from runyard.server.auth.types import Principal, PrincipalKind, RunFound, TokenKind, WorkspaceRef
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock, ids
 from runyard.server.kernel.errors import InvalidArgument, NotFound, PermissionDenied

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from runyard.server.auth import names
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.records import Page, User
 from runyard.server.auth.service import passwords as secrets
 from runyard.server.auth.service.activity import note
@@ -17,7 +18,7 @@ from runyard.server.auth.store import access as access_store
 from runyard.server.auth.store import groups as group_store
 from runyard.server.auth.store import principals as store
 from runyard.server.auth.store import tokens as token_store
-from runyard.server.auth.types import LOCAL, Permission, Principal, PrincipalKind
+from runyard.server.auth.types import LOCAL, Principal, PrincipalKind
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock, ids
 from runyard.server.kernel.errors import AlreadyExists, InvalidArgument, NotFound

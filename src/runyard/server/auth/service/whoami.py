@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from runyard.server.auth.permissions import Permission
 from runyard.server.auth.rules import GRANTABLE
 from runyard.server.auth.store import access as store
-from runyard.server.auth.types import Permission, Principal
+from runyard.server.auth.types import Principal
 from runyard.server.db import Database
 
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, func, select, union_all
 
 from runyard.server.auth import tables as t
-from runyard.server.auth.types import Level, PrincipalKind
+from runyard.server.auth.permissions import Level
+from runyard.server.auth.types import PrincipalKind
 from runyard.server.db import Connection, Query, Row
 
 _p, _g, _k = t.principal.c, t.group_member.c, t.token.c

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, delete, or_, select
 
 from runyard.server.auth import tables as t
+from runyard.server.auth.permissions import Level
 from runyard.server.auth.records import Rule
-from runyard.server.auth.types import Level, PrincipalKind
+from runyard.server.auth.types import PrincipalKind
 from runyard.server.db import Connection, Dialect, Query, Transaction, in_list
 
 _p, _f, _e = t.principal.c, t.folder_rule.c, t.experiment_rule.c

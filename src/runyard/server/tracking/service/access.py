@@ -10,6 +10,7 @@ from runyard.server.kernel.errors import NotFound, PermissionDenied
 from runyard.server.tracking import rules
 from runyard.server.tracking.store import experiments, runs
 from runyard.server.tracking.store.keys import Keys
+from runyard.server.tracking.types import Lifecycle
 
 # How many parents are followed from a run upwards.
 MAX_DEPTH = 32
@@ -45,18 +46,22 @@ def experiment_id(principal: Principal, sent: int) -> int:
     return sent or principal.workspace.default_experiment
 
 
-def visible(connection: Connection, principal: Principal, sent: Iterable[int]) -> Sequence[int]:
-    """Those of the experiments that stand in the workspace and that the principal may see, each once."""
+def visible(connection: Connection, principal: Principal, sent: Iterable[int]) -> dict[int, Lifecycle]:
+    """Those of the experiments that stand in the workspace and that the principal may see, in this order."""
     ids = list(dict.fromkeys(experiment_id(principal, one) for one in sent))
-    names = experiments.names(connection, principal.workspace.id, ids)
-    return [one for one in ids if one in names and sees(principal, Place(one, names[one]))]
+    found = experiments.find_many(connection, principal.workspace.id, ids)
+    return {
+        one: found[one].lifecycle
+        for one in ids
+        if one in found and sees(principal, Place(one, found[one].name))
+    }
 
 
 def places(connection: Connection, workspace: WorkspaceRef, sent: Sequence[int]) -> dict[int, Place]:
     """Where those of the experiments stand that exist in the workspace, by the ids that were sent."""
     ids = {one: one or workspace.default_experiment for one in sent}
-    names = experiments.names(connection, workspace.id, list(set(ids.values())))
-    return {one: Place(found, names[found]) for one, found in ids.items() if found in names}
+    found = experiments.find_many(connection, workspace.id, list(set(ids.values())))
+    return {one: Place(at, found[at].name) for one, at in ids.items() if at in found}
 
 
 def in_scope(connection: Connection, keys: Keys, principal: Principal, run: str) -> bool:

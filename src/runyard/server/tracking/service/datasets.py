@@ -75,5 +75,5 @@ class RunInputs:
                 field="experiment_ids",
             )
         return await self._database.read(
-            lambda c: store.summaries(c, visible(c, principal, experiments), MAX_SUMMARIES)
+            lambda c: store.summaries(c, list(visible(c, principal, experiments)), MAX_SUMMARIES)
         )

@@ -28,7 +28,6 @@ from runyard.server.tracking import rules
 from runyard.server.tracking.service.access import admit
 from runyard.server.tracking.service.access import experiment_id as id_of
 from runyard.server.tracking.store import experiments as store
-from runyard.server.tracking.store import runs as run_store
 from runyard.server.tracking.store.columns import EXPERIMENT_TARGET, EXPERIMENTS
 from runyard.server.tracking.types import Experiment, Lifecycle, Page, Tag, View
 from runyard.server.workspaces.types import artifact_root
@@ -161,11 +160,11 @@ class Experiments:
         await self._database.write(mutate)
 
     async def delete(self, principal: Principal, experiment_id: int) -> None:
-        """Move an experiment and its runs to the trash."""
+        """Move an experiment to the trash, with all that is in it: its row says so for all of it."""
         await self._change_lifecycle(principal, experiment_id, Lifecycle.DELETED)
 
     async def restore(self, principal: Principal, experiment_id: int) -> None:
-        """Bring an experiment and its runs back."""
+        """Bring an experiment back; what was deleted in it by itself stays in the trash."""
         await self._change_lifecycle(principal, experiment_id, Lifecycle.ACTIVE)
 
     async def set_tag(self, principal: Principal, experiment_id: int, tag: Tag) -> None:
@@ -194,8 +193,7 @@ class Experiments:
         await self._database.write(mutate)
 
     async def _change_lifecycle(self, principal: Principal, experiment_id: int, wanted: Lifecycle) -> None:
-        # Later than any run that was deleted by itself before: restoring tells them apart by the time.
-        now = clock.now_ms() + 1
+        now = clock.now_ms()
 
         def mutate(tx: Transaction) -> None:
             found = must_lock(tx, principal, experiment_id, Permission.EXPERIMENT_DELETE)
@@ -207,12 +205,9 @@ class Experiments:
                 )
             store.save(tx, found.id, name=found.name, lifecycle=wanted, now=now)
             if wanted is Lifecycle.DELETED:
-                run_store.delete_of_experiment(tx, found.id, now)
                 end_of_experiment(tx, found.id)
-                note(tx, principal, "experiment.delete", "experiment", found.id, name=found.name)
-            else:
-                run_store.restore_of_experiment(tx, found.id, since=found.last_update_time)
-                note(tx, principal, "experiment.restore", "experiment", found.id, name=found.name)
+            action = "experiment.delete" if wanted is Lifecycle.DELETED else "experiment.restore"
+            note(tx, principal, action, "experiment", found.id, name=found.name)
 
         await self._database.write(mutate)
 

@@ -197,7 +197,7 @@ class LoggedModels:
 
         Args:
             principal: who asks.
-            experiment_ids: where to look; those that don't exist are passed over.
+            experiment_ids: where to look; those that don't exist, or are deleted, are passed over.
             filter_text: a filter in the search language; empty for all.
             datasets: where metrics count in the filter; see `ModelQuery`.
             order_by: terms; models that compare equal come newest first.
@@ -219,7 +219,9 @@ class LoggedModels:
         position = None if token is None else _position(asked, decode_token(kind, token))
 
         def read(connection: Connection) -> Page[LoggedModel]:
-            query = replace(asked, experiments=tuple(visible(connection, principal, experiment_ids)))
+            there = visible(connection, principal, experiment_ids)
+            active = tuple(one for one, stage in there.items() if stage is Lifecycle.ACTIVE)
+            query = replace(asked, experiments=active)
             key_ids = self._keys.find(connection, keys_of(query))
             rows = find(connection, query, key_ids, position, limit + 1)
             found = store.load_by_id(connection, self._keys, [row[-1] for row in rows[:limit]])

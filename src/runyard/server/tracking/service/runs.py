@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from runyard.server.auth import Permission, Place, Principal, note
 from runyard.server.auth.service import end_of_run
@@ -112,7 +112,11 @@ class Runs:
         await self._set_lifecycle(principal, run_id, Lifecycle.DELETED, "run.delete")
 
     async def restore(self, principal: Principal, run_id: str) -> None:
-        """Bring a run back; an active one stays as it is."""
+        """Bring a run back; an active one stays as it is.
+
+        Raises:
+            InvalidArgument: its experiment is deleted.
+        """
         await self._set_lifecycle(principal, run_id, Lifecycle.ACTIVE, "run.restore")
 
     async def _set_lifecycle(self, principal: Principal, run_id: str, wanted: Lifecycle, action: str) -> None:
@@ -121,6 +125,8 @@ class Runs:
         def mutate(tx: Transaction) -> None:
             found = must_lock(tx, self._keys, principal, run_id, Permission.RUN_DELETE)
             if found.lifecycle != wanted:
+                if wanted is Lifecycle.ACTIVE:
+                    check_homes(tx, principal, {run_id: found.experiment_id})
                 store.set_lifecycle(tx, found.id, wanted, now)
                 if wanted is Lifecycle.DELETED:
                     end_of_run(tx, run_id)
@@ -299,6 +305,24 @@ def _admitted(
         raise missing_run(run_id)
     admit(principal, permission, found.place, lambda: missing_run(run_id))
     return found.info
+
+
+def check_homes(connection: Connection, principal: Principal, experiment_of: Mapping[str, int]) -> None:
+    """That the experiments of runs are there for the runs to come back to.
+
+    Raises:
+        InvalidArgument: one is deleted.
+    """
+    homes = experiment_store.find_many(
+        connection, principal.workspace.id, list(dict.fromkeys(experiment_of.values()))
+    )
+    for run, experiment in experiment_of.items():
+        if experiment not in homes or homes[experiment].lifecycle is not Lifecycle.ACTIVE:
+            raise InvalidArgument(
+                f"The run {run} is in the trash with its experiment {experiment}; restore the experiment "
+                "first.",
+                field="run_id",
+            )
 
 
 def refuse_deleted(run_id: str, lifecycle: int) -> InvalidArgument | None:

@@ -30,7 +30,7 @@ from runyard.server.tracking.store import runs
 from runyard.server.tracking.store.columns import RUNS
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.store.search import RunFinder, RunQuery
-from runyard.server.tracking.types import Page, Run, View
+from runyard.server.tracking.types import Lifecycle, Page, Run, View
 
 T = TypeVar("T")
 
@@ -116,7 +116,9 @@ class RunSearch:
             position = asked.form.checked(unpack(packed, len(packed)))
 
         def read(connection: Connection) -> Page[T]:
-            query = replace(asked, experiments=tuple(visible(connection, principal, experiment_ids)))
+            there = visible(connection, principal, experiment_ids)
+            trashed = frozenset(one for one, stage in there.items() if stage is not Lifecycle.ACTIVE)
+            query = replace(asked, experiments=tuple(there), trashed=trashed)
             rows = self._find(connection, query, position, limit + 1)
             found = load(connection, [row[-1] for row in rows[:limit]])
             return Page(found, encode_token(kind, pack(rows[limit - 1])) if len(rows) > limit else None)

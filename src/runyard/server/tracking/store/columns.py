@@ -56,12 +56,17 @@ EXPERIMENTS = Schema(
 
 # As `runs.ARTIFACT_URI`, without a join: few searches need it.
 _location = select(t.experiment.c.artifact_location).where(t.experiment.c.id == _r.experiment_id)
+_gone = select(t.experiment.c.lifecycle).where(t.experiment.c.id == _r.experiment_id)
 _ARTIFACT_URI = func.coalesce(
     _r.artifact_uri,
     _location.correlate(t.run).scalar_subquery()
     + literal_column("'/'")
     + _r.uuid
     + literal_column("'/artifacts'"),
+)
+# As `runs.LIFECYCLE`, likewise.
+_LIFECYCLE = case(
+    (_r.lifecycle == int(Lifecycle.ACTIVE), _gone.correlate(t.run).scalar_subquery()), else_=_r.lifecycle
 )
 
 
@@ -91,7 +96,7 @@ RUN_TARGET = Target(
         "status": Attribute(_r.status, STATUS_NAMES),
         "user_id": Attribute(_r.user_id),
         "artifact_uri": Attribute(_ARTIFACT_URI),
-        "lifecycle_stage": Attribute(_r.lifecycle, STAGE_NAMES),
+        "lifecycle_stage": Attribute(_LIFECYCLE, STAGE_NAMES),
         "start_time": Attribute(_r.start_time),
         "end_time": Attribute(_r.end_time),
     },

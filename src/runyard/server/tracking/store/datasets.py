@@ -34,9 +34,12 @@ def _find_pairs(d: Dialect) -> Any:
     else:
         pair = func.json_each(bindparam("pairs", type_=NullType())).table_valued("value", name="pair")
         name, digest = (func.json_extract(pair.c.value, literal_column(f"'$[{i}]'")) for i in (0, 1))
-    # Not a join: SQLite would rather scan the experiment's datasets.
-    found = select(_d.id).where(
-        _d.experiment_id == bindparam("experiment_id"), _d.name == name, _d.digest == digest
+    # Not a join: SQLite would rather scan the experiment's datasets. Locked, so that a purge that finds
+    # no use of a dataset waits for the one that is about to be noted.
+    found = (
+        select(_d.id)
+        .where(_d.experiment_id == bindparam("experiment_id"), _d.name == name, _d.digest == digest)
+        .with_for_update(read=True, key_share=True)
     )
     return select(name, digest, found.scalar_subquery()).select_from(pair)
 

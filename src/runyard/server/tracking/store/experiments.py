@@ -15,20 +15,29 @@ from runyard.server.tracking.types import Experiment, Lifecycle, Tag
 
 COLUMNS = (e.c.id, e.c.name, e.c.artifact_location, e.c.lifecycle, e.c.creation_time, e.c.last_update_time)
 
-_of_id = select(*COLUMNS).where(e.c.id == bindparam("id"), e.c.workspace_id == bindparam("workspace"))
+# Whether anybody sees it.
+IS_THERE = e.c.lifecycle < int(Lifecycle.PURGED)
+
+_of_id = select(*COLUMNS).where(
+    e.c.id == bindparam("id"), e.c.workspace_id == bindparam("workspace"), IS_THERE
+)
 _by_id = Query(_of_id)
 _by_id_locked = Query(_of_id.with_for_update(key_share=True))
 _by_name = Query(
-    select(*COLUMNS).where(e.c.workspace_id == bindparam("workspace"), e.c.name == bindparam("name"))
+    select(*COLUMNS).where(
+        e.c.workspace_id == bindparam("workspace"), e.c.name == bindparam("name"), IS_THERE
+    )
 )
 _homes = Query(
     select(e.c.id, e.c.lifecycle, e.c.artifact_location, e.c.workspace_id, e.c.name)
-    .where(in_list(e.c.id, "ids"))
+    .where(in_list(e.c.id, "ids"), IS_THERE)
     .order_by(e.c.id)  # all lock in one order
     .with_for_update(read=True)
 )
-_names = Query(
-    select(e.c.id, e.c.name).where(e.c.workspace_id == bindparam("workspace"), in_list(e.c.id, "ids"))
+_found = Query(
+    select(e.c.id, e.c.name, e.c.lifecycle).where(
+        e.c.workspace_id == bindparam("workspace"), in_list(e.c.id, "ids"), IS_THERE
+    )
 )
 _tags_of = Query(
     select(t.c.experiment_id, t.c.key, t.c.value)
@@ -106,9 +115,17 @@ def lock_homes(tx: Transaction, ids: Iterable[int]) -> dict[int, Home]:
     return {row[0]: Home(*row[1:]) for row in rows}
 
 
-def names(connection: Connection, workspace: int, ids: Sequence[int]) -> dict[int, str]:
-    """The names of those experiments that stand in a workspace."""
-    return dict(connection.rows(_names, workspace=workspace, ids=list(ids)))
+class Found(NamedTuple):
+    """What a search needs to know of an experiment."""
+
+    name: str
+    lifecycle: Lifecycle
+
+
+def find_many(connection: Connection, workspace: int, ids: Sequence[int]) -> dict[int, Found]:
+    """Those of the experiments that stand in a workspace."""
+    rows = connection.rows(_found, workspace=workspace, ids=list(ids))
+    return {row[0]: Found(row[1], Lifecycle(row[2])) for row in rows}
 
 
 def load(connection: Connection, rows: Sequence[Row]) -> list[Experiment]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, bindparam, delete, select, tuple_, update
+from sqlalchemy import Table, and_, bindparam, case, delete, select, tuple_, update
 
 from runyard.server.auth import Place
 from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
@@ -24,6 +24,13 @@ from runyard.server.tracking.types import (
 m = t.logged_model.c
 _p, _t, _mm = t.logged_model_param, t.logged_model_tag, t.logged_model_metric
 
+_e = t.experiment.c
+# What a model counts as: what its experiment does, where that is further gone.
+LIFECYCLE = case((_e.lifecycle > m.lifecycle, _e.lifecycle), else_=m.lifecycle)
+FROM = t.logged_model.join(t.experiment, _e.id == m.experiment_id)
+# Whether anybody sees it.
+IS_THERE = and_(m.lifecycle < int(Lifecycle.PURGED), _e.lifecycle < int(Lifecycle.PURGED))
+
 COLUMNS = (
     m.id,
     m.uuid,
@@ -35,22 +42,21 @@ COLUMNS = (
     m.status,
     m.model_type,
     m.source_run,
-    m.lifecycle,
+    LIFECYCLE,
 )
 
-_e = t.experiment.c
 _of_uuid = (
     select(*COLUMNS, _e.name)
-    .select_from(t.logged_model.join(t.experiment, _e.id == m.experiment_id))
-    .where(m.uuid == bindparam("uuid"), _e.workspace_id == bindparam("workspace"))
+    .select_from(FROM)
+    .where(m.uuid == bindparam("uuid"), _e.workspace_id == bindparam("workspace"), IS_THERE)
 )
 _by_uuid = Query(_of_uuid)
 _by_uuid_locked = Query(_of_uuid.with_for_update(key_share=True, of=t.logged_model))
-_by_ids = Query(select(*COLUMNS).where(in_list(m.id, "ids")))
+_by_ids = Query(select(*COLUMNS).select_from(FROM).where(in_list(m.id, "ids")))
 _homes = Query(
     select(m.uuid, m.id, m.experiment_id, _e.workspace_id, _e.name)
-    .select_from(t.logged_model.join(t.experiment, _e.id == m.experiment_id))
-    .where(in_list(m.uuid, "uuids"))
+    .select_from(FROM)
+    .where(in_list(m.uuid, "uuids"), IS_THERE)
 )
 _insert = Query(
     lambda d: (

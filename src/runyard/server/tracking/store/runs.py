@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Integer, bindparam, func, literal_column, null, or_, select, update
+from sqlalchemy import Integer, and_, bindparam, case, func, literal_column, select, update
 from sqlalchemy import insert as insert_into
 from sqlalchemy.sql.functions import coalesce
 
@@ -35,6 +35,8 @@ ARTIFACT_URI = coalesce(
     r.c.artifact_uri,
     e.c.artifact_location + literal_column("'/'") + r.c.uuid + literal_column("'/artifacts'"),
 )
+# What a run counts as: what its experiment does, where that is further gone.
+LIFECYCLE = case((e.c.lifecycle > r.c.lifecycle, e.c.lifecycle), else_=r.c.lifecycle)
 COLUMNS = (
     r.c.id,
     r.c.uuid,
@@ -44,23 +46,25 @@ COLUMNS = (
     r.c.status,
     r.c.start_time,
     r.c.end_time,
-    r.c.lifecycle,
+    LIFECYCLE,
     ARTIFACT_URI,
 )
 FROM = r.join(e, e.c.id == r.c.experiment_id)
+# Whether anybody sees it.
+IS_THERE = and_(r.c.lifecycle < int(Lifecycle.PURGED), e.c.lifecycle < int(Lifecycle.PURGED))
 
 _of_uuid = (
     select(*COLUMNS, e.c.name)
     .select_from(FROM)
-    .where(r.c.uuid == bindparam("uuid"), e.c.workspace_id == bindparam("workspace"))
+    .where(r.c.uuid == bindparam("uuid"), e.c.workspace_id == bindparam("workspace"), IS_THERE)
 )
 _by_uuid = Query(_of_uuid)
 _by_uuid_locked = Query(_of_uuid.with_for_update(key_share=True, of=r))
 _by_ids = Query(select(*COLUMNS).select_from(FROM).where(in_list(r.c.id, "ids")))
 _ids_of = Query(
-    select(r.c.uuid, r.c.id, r.c.experiment_id, r.c.lifecycle, e.c.workspace_id, e.c.name)
+    select(r.c.uuid, r.c.id, r.c.experiment_id, LIFECYCLE, e.c.workspace_id, e.c.name)
     .select_from(FROM)
-    .where(in_list(r.c.uuid, "uuids"))
+    .where(in_list(r.c.uuid, "uuids"), IS_THERE)
 )
 _parent = Query(
     select(t.run_tag.c.value)
@@ -136,21 +140,6 @@ _set_lifecycle = Query(
     update(r)
     .where(r.c.id == bindparam("rid"))
     .values(lifecycle=bindparam("lifecycle_"), deleted_time=bindparam("deleted_time_"))
-)
-_delete_of_experiment = Query(
-    update(r)
-    .where(r.c.experiment_id == bindparam("eid"), r.c.lifecycle == int(Lifecycle.ACTIVE))
-    .values(lifecycle=int(Lifecycle.DELETED), deleted_time=bindparam("now"))
-)
-_restore_of_experiment = Query(
-    update(r)
-    .where(
-        r.c.experiment_id == bindparam("eid"),
-        r.c.lifecycle == int(Lifecycle.DELETED),
-        # Those that went to the trash with the experiment; runs deleted one by one stay there.
-        or_(r.c.deleted_time >= bindparam("since"), r.c.deleted_time.is_(None)),
-    )
-    .values(lifecycle=int(Lifecycle.ACTIVE), deleted_time=null())
 )
 
 _decode_tags = msgspec.json.Decoder(dict[str, str]).decode
@@ -313,15 +302,5 @@ def set_name(tx: Transaction, run_id: int, name: str) -> None:
 
 def set_lifecycle(tx: Transaction, run_id: int, lifecycle: Lifecycle, now: int) -> None:
     """Move a run to the trash or back."""
-    deleted = now if lifecycle is Lifecycle.DELETED else None
+    deleted = None if lifecycle is Lifecycle.ACTIVE else now
     tx.execute(_set_lifecycle, rid=run_id, lifecycle_=int(lifecycle), deleted_time_=deleted)
-
-
-def delete_of_experiment(tx: Transaction, experiment_id: int, now: int) -> None:
-    """Move an experiment's active runs to the trash."""
-    tx.execute(_delete_of_experiment, eid=experiment_id, now=now)
-
-
-def restore_of_experiment(tx: Transaction, experiment_id: int, since: int) -> None:
-    """Bring back the runs that went to the trash with their experiment, at `since`."""
-    tx.execute(_restore_of_experiment, eid=experiment_id, since=since)

@@ -26,7 +26,9 @@ _COLUMNS = (
 )
 
 _ref = Query(
-    select(_w.id, _w.name, _w.default_experiment_id, _w.state, _w.quotas).where(_w.name == bindparam("name"))
+    select(_w.id, _w.name, _w.default_experiment_id, _w.state, _w.quotas).where(
+        _w.name == bindparam("name"), _w.state < int(WorkspaceState.PURGED)
+    )
 )
 _of_id = select(*_COLUMNS).where(_w.id == bindparam("id"))
 _by_id = Query(_of_id)
@@ -44,7 +46,7 @@ _page, _page_within = (
     for statement in (_listed, _listed.where(in_list(_w.id, "ids")))
 )
 _names = Query(select(_w.id, _w.name).where(in_list(_w.id, "ids")))
-_all_names = Query(select(_w.id, _w.name))
+_all_names = Query(select(_w.id, _w.name).where(_w.state < int(WorkspaceState.PURGED)))
 _every_ref = Query(select(_w.id, _w.name, _w.default_experiment_id, _w.state).order_by(_w.id))
 _tags_of = Query(
     select(_t.workspace_id, _t.key, _t.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cmp_to_key
 from itertools import islice
 from typing import Any
@@ -17,7 +17,7 @@ from runyard.server.tracking.store.search.order import Order, order_of
 from runyard.server.tracking.store.search.reading import Ordering, Reading
 from runyard.server.tracking.store.search.statements import Statements
 from runyard.server.tracking.store.search.stream import MANY, Stream, Wanted
-from runyard.server.tracking.types import View
+from runyard.server.tracking.types import Lifecycle, View
 
 SMALL = 500
 """Experiments with at most so many runs are searched together, by sorting all their runs."""
@@ -36,17 +36,24 @@ class RunQuery:
         tree: the filter; None for all.
         order: the terms; runs that compare equal come newest first.
         view: which lifecycles.
+        trashed: those of the experiments that are in the trash, and all their runs with them.
     """
 
     experiments: tuple[int, ...]
     tree: Node | None
     order: tuple[OrderTerm, ...]
     view: View
+    trashed: frozenset[int] = field(default=frozenset())
 
     @property
     def form(self) -> Order:
         """The order's form, which positions belong to."""
         return order_of(self.order)
+
+    def lifecycles_of(self, experiment: int) -> list[int]:
+        """Which of an experiment's runs are wanted, by what the runs themselves say."""
+        there = Lifecycle.DELETED if experiment in self.trashed else Lifecycle.ACTIVE
+        return self.view.lifecycles_in(there)
 
 
 class RunFinder:
@@ -90,10 +97,11 @@ def _streams(reading: Reading, query: RunQuery) -> list[Stream]:
     experiments = list(dict.fromkeys(query.experiments))
     if len(experiments) == 1 and query.tree is None and not query.order:
         # The listing's own index gives the page, however many runs there are.
-        return [Stream(reading, experiments, each, few=False) for each in query.view.lifecycles]
+        return [Stream(reading, experiments, each, few=False) for each in query.lifecycles_of(experiments[0])]
     found: list[Stream] = []
-    for lifecycle in query.view.lifecycles:
-        sizes = reading.sizes(experiments, lifecycle, SMALL + 1)
+    for lifecycle in View.ALL.lifecycles:
+        here = [one for one in experiments if lifecycle in query.lifecycles_of(one)]
+        sizes = reading.sizes(here, lifecycle, SMALL + 1) if here else ()
         large = [experiment for experiment, size in sizes if size > SMALL]
         found += [Stream(reading, [experiment], lifecycle, few=False) for experiment in large]
         small = [(experiment, size) for experiment, size in sizes if 0 < size <= SMALL]

@@ -303,10 +303,13 @@ class Stream:
         from runyard.server.tracking.store.search import sets
 
         size = self._reading.connection.value(_last_id) + 1
-        other = Lifecycle.DELETED if self._here["lifecycle"] == Lifecycle.ACTIVE else Lifecycle.ACTIVE
-        if self._has_more_than(MANY, other):
+        others = [each for each in Lifecycle if each != self._here["lifecycle"]]
+        if any(self._has_more_than(MANY, each) for each in others):
             return sets.only(self._ids(None), size)
-        return sets.all_but(self._ids(None, lifecycle=other), size)
+        found = sets.all_but(None, size)
+        for each in others:
+            found &= sets.all_but(self._ids(None, lifecycle=each), size)
+        return found
 
     def _ids(self, leaf: Leaf | None, **other: int) -> str | None:
         self._reading.connection.check_time()

@@ -1,0 +1,239 @@
+"""Destroys what is marked in the trash: runs, logged models, experiments, and all that belongs to them.
+
+In this order, so that a kill anywhere leaves only what the next round finds again: points, params, tags and
+summaries; datasets that nobody else reads; links; tokens and rules; artifacts; last the row, which says
+that there is something to destroy. Each transaction deletes so much that it stays short, and after each the
+writer is left to others for as long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from runyard.server.artifacts import BlobPath, BlobStore
+from runyard.server.auth.service import forget_experiments, forget_runs
+from runyard.server.db import Connection, Database, Row, Transaction
+from runyard.server.kernel import clock
+from runyard.server.kernel.errors import RunyardError
+from runyard.server.metrics import engine
+from runyard.server.tracking.service.trash import FindDefaults, folder_of
+from runyard.server.tracking.store import purge as store
+from runyard.server.tracking.store import trash as trash_store
+from runyard.server.tracking.types import Noun
+from runyard.server.workspaces.service import GoOn
+
+T = TypeVar("T")
+
+# Things whose keys are read at a time, and things that are destroyed at a time.
+_CHUNK = 20_000
+_BATCH = 200
+# Points by which runs measure models, at a time.
+_MEASURED = 10_000
+# A dataset's profile may be large.
+_DATASETS = 20
+# Folders of artifacts that are deleted at once.
+_FOLDERS = 4
+# Experiments of a workspace that are marked at a time.
+_EXPERIMENTS = 500
+# Of several processes one may have read a run before it was marked and write to it a moment later. Its row
+# stays for so long, and what came late goes with it.
+_LATE_MS = 60_000
+
+_log = logging.getLogger("runyard.trash")
+
+
+class Pace:
+    """How many rows a transaction deletes: as many as take some 10 ms."""
+
+    START, LEAST, MOST = 500, 50, 20_000
+    SHORT, LONG = 0.008, 0.02
+    # Points go by the blob, not by the row.
+    POINTS = 500
+
+    def __init__(self) -> None:
+        self.rows = self.START
+
+    def note(self, seconds: float) -> None:
+        """Learn from how long the last one took."""
+        if seconds > self.LONG:
+            self.rows = max(self.LEAST, self.rows // 2)
+        elif seconds < self.SHORT:
+            self.rows = min(self.MOST, self.rows * 3 // 2)
+
+
+class Destroyer:
+    """The steps of destroying (`workspaces.service.Destroy`).
+
+    Args:
+        database: where things live.
+        blobs: where their artifacts live.
+        find_defaults: the experiments that are emptied and stay.
+    """
+
+    def __init__(self, database: Database, blobs: BlobStore, find_defaults: FindDefaults) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._find_defaults = find_defaults
+        self._pace = Pace()
+        self._late_ms = 0 if database.dialect.name == "sqlite" else _LATE_MS
+
+    def pending(self, connection: Connection) -> bool:
+        """Whether something is to be destroyed."""
+        nouns: tuple[Noun, ...] = ("run", "model")
+        return any(store.marked(connection, noun, 0, 1) for noun in nouns) or bool(
+            store.marked_experiments(connection)
+        )
+
+    async def runs(self, now: int, go_on: GoOn) -> int | None:
+        """Destroy runs, also those of marked experiments."""
+        return await self._owners("run", now, go_on)
+
+    async def models(self, now: int, go_on: GoOn) -> int | None:
+        """Destroy logged models, also those of marked experiments."""
+        return await self._owners("model", now, go_on)
+
+    async def experiments(self, now: int, go_on: GoOn) -> int | None:
+        """Destroy experiments that hold no runs and models any more."""
+        marked = await self._database.read(store.marked_experiments)
+        keys = [one.key for one in marked]
+        filled = await self._database.read(lambda c: store.filled(c, keys))
+        later: list[int] = []
+        for one in marked:
+            if one.key in filled:
+                continue
+            await self._drain(partial(self._rest, [one.key]), go_on)
+            path = folder_of(one.location, one.key, "experiment", str(one.key))
+            if not await self._delete_folders([path]):
+                continue
+            if one.since > now - self._late_ms:
+                later.append(one.since + self._late_ms)
+            else:
+                await self._database.write(partial(self._experiment_row, [one.key], now))
+        return min(later, default=None)
+
+    async def workspace(self, workspace: int, now: int, go_on: GoOn) -> None:
+        """Mark all experiments of a workspace, whatever their state."""
+        marked = _EXPERIMENTS
+        while marked == _EXPERIMENTS:
+            await go_on()
+            marked = await self._database.write(
+                lambda tx: trash_store.mark_workspace(tx, workspace, now, _EXPERIMENTS)
+            )
+
+    async def _owners(self, noun: Noun, now: int, go_on: GoOn) -> int | None:
+        later: list[int] = []
+        after = 0
+        while chunk := await self._database.read(
+            lambda c, after=after: store.marked(c, noun, after, _CHUNK)  # type: ignore[misc]
+        ):
+            after = chunk[-1].key
+            if noun == "run":
+                await self._measured([one.key for one in chunk], go_on)
+            for start in range(0, len(chunk), _BATCH):
+                batch = chunk[start : start + _BATCH]
+                rows = self._run_rows if noun == "run" else self._model_rows
+                await self._drain(partial(rows, batch), go_on)
+                gone = await self._delete_artifacts(noun, batch)
+                due = [one.key for one in gone if one.since <= now - self._late_ms]
+                later += [one.since + self._late_ms for one in gone if one.since > now - self._late_ms]
+                if due:
+                    await go_on()
+                    await self._write(partial(_delete, noun, due, now))
+        return min(later, default=None)
+
+    def _run_rows(self, runs: Sequence[store.Marked], tx: Transaction, rows: int) -> bool:
+        keys = [one.key for one in runs]
+        done = (
+            engine.delete_scopes(tx, keys, rows * Pace.POINTS)
+            and store.delete_some(tx, store.OF_RUNS, keys, rows)
+            and store.delete_datasets(tx, keys, _DATASETS)
+            and store.delete_links(tx, keys, rows)
+        )
+        if done:
+            forget_runs(tx, [one.id for one in runs])
+        return done
+
+    def _model_rows(self, models: Sequence[store.Marked], tx: Transaction, rows: int) -> bool:
+        return store.delete_some(tx, store.OF_MODELS, [one.key for one in models], rows)
+
+    def _rest(self, experiments: Sequence[int], tx: Transaction, rows: int) -> bool:
+        done = store.delete_rest_of_experiments(tx, experiments, min(rows, Pace.LEAST))
+        if done:
+            forget_experiments(tx, experiments)
+        return done
+
+    def _experiment_row(self, experiments: Sequence[int], now: int, tx: Transaction) -> None:
+        kept = self._find_defaults(tx).intersection(experiments)
+        store.empty_experiments(tx, list(kept), now)
+        store.delete_experiments(tx, [key for key in experiments if key not in kept])
+
+    async def _measured(self, runs: Sequence[int], go_on: GoOn) -> None:
+        """Delete the points by which runs measure models."""
+        while keys := await self._database.read(lambda c: store.measured_by(c, runs, _MEASURED)):
+            while keys:
+                await go_on()
+                size = self._pace.rows
+                await self._write(partial(_delete_measured, keys[:size]))
+                keys = keys[size:]
+
+    async def _drain(self, delete: Callable[[Transaction, int], bool], go_on: GoOn) -> None:
+        """Delete until nothing is left."""
+        done = False
+        while not done:
+            await go_on()
+            done = await self._write(delete)
+
+    async def _write(self, delete: Callable[[Transaction, int], T]) -> T:
+        """One transaction; then a pause as long as it took."""
+        rows, took = self._pace.rows, 0.0
+
+        def timed(tx: Transaction) -> T:
+            nonlocal took
+            started = clock.monotonic()
+            found = delete(tx, rows)
+            took = clock.monotonic() - started
+            return found
+
+        found = await self._database.write(timed)
+        self._pace.note(took)
+        await asyncio.sleep(took)
+        return found
+
+    async def _delete_artifacts(self, noun: Noun, owners: Sequence[store.Marked]) -> list[store.Marked]:
+        """Delete the artifacts of runs or models; returns those whose are gone."""
+        gone: list[store.Marked] = []
+        for start in range(0, len(owners), _FOLDERS):
+            some = owners[start : start + _FOLDERS]
+            paths = [folder_of(one.location, one.experiment_id, noun, one.id) for one in some]
+            if await self._delete_folders(paths):
+                gone += some
+        return gone
+
+    async def _delete_folders(self, paths: Iterable[BlobPath | None]) -> bool:
+        """Delete folders at once; whether all are gone. A later round tries the others again."""
+        deleted = [self._blobs.delete_prefix(path) for path in paths if path is not None]
+        failed = [
+            result
+            for result in await asyncio.gather(*deleted, return_exceptions=True)
+            if isinstance(result, BaseException)
+        ]
+        for error in failed:
+            if not isinstance(error, OSError | RunyardError):
+                raise error
+            _log.warning("artifacts of something purged can't be deleted yet: %s", error)
+        return not failed
+
+
+def _delete(noun: Noun, keys: Sequence[int], now: int, tx: Transaction, _: int) -> None:
+    if noun == "run":
+        store.delete_runs(tx, keys, now)
+    else:
+        store.delete_models(tx, keys)
+
+
+def _delete_measured(keys: Sequence[Row], tx: Transaction, _: int) -> None:
+    store.delete_measured(tx, keys)

@@ -1,0 +1,179 @@
+"""Experiments, runs and logged models as kinds of things in the trash (`workspaces.service.TrashKind`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from runyard.server.artifacts import BlobPath, BlobStore, Usage, parse_blob_path
+from runyard.server.auth import Permission, Place, Principal
+from runyard.server.db import Connection, Database, Transaction
+from runyard.server.kernel import clock
+from runyard.server.tracking.store import sizes
+from runyard.server.tracking.store import trash as store
+from runyard.server.tracking.types import Noun
+from runyard.server.workspaces.service import TrashEntry, TrashPosition, TrashSize
+
+SCHEME = "mlflow-artifacts:/"
+# Points of an experiment are counted while it has at most so many series.
+MOST_SERIES = 1_000_000
+
+FindDefaults = Callable[[Connection], set[int]]
+"""The experiments that workspaces rely on: they can be emptied, and stay."""
+
+
+@dataclass(frozen=True)
+class TrackedKind:
+    """One kind of thing.
+
+    Attributes:
+        database: where it lives.
+        blobs: where the artifacts live.
+        name: the kind's name.
+        restore_with: what restoring takes, as deleting does.
+        find_defaults: see there.
+    """
+
+    database: Database
+    blobs: BlobStore
+    name: Noun
+    restore_with: Permission
+    find_defaults: FindDefaults
+
+    see = Permission.TRASH_READ
+    purge_with = Permission.TRASH_PURGE
+
+    def page(
+        self,
+        connection: Connection,
+        principal: Principal,
+        *,
+        experiment: int | None,
+        behind: TrashPosition,
+        limit: int,
+    ) -> list[TrashEntry]:
+        """What of the principal's workspace was deleted last, before a place."""
+        rows = store.page(
+            connection,
+            self.name,
+            principal.workspace.id,
+            experiment=experiment,
+            behind=store.Place(behind.time, behind.key),
+            limit=limit,
+        )
+        return [self._entry(row) for row in rows]
+
+    def lock(self, tx: Transaction, principal: Principal, ids: Sequence[str]) -> list[TrashEntry]:
+        """Those that lie in the trash of the principal's workspace."""
+        sought: list[str] | list[int] = list(ids)
+        if self.name == "experiment":
+            sought = [int(one) for one in ids if one.isascii() and one.isdigit() and len(one) <= 18]
+        return [self._entry(row) for row in store.lock(tx, self.name, principal.workspace.id, sought)]
+
+    def expired(self, connection: Connection, before: int, limit: int) -> list[TrashEntry]:
+        """Some of what was deleted before a time."""
+        return [self._entry(row) for row in store.expired(connection, self.name, before, limit)]
+
+    def restore(self, tx: Transaction, entries: Sequence[TrashEntry], now: int) -> None:
+        """Bring entries back."""
+        store.restore(tx, self.name, [entry.key for entry in entries], now)
+
+    def mark(self, tx: Transaction, entries: Sequence[TrashEntry], now: int) -> None:
+        """Let entries be seen no more; the names of experiments are free, but those that are relied on."""
+        keys, until = [entry.key for entry in entries], max(entry.deleted_time for entry in entries)
+        if self.name != "experiment":
+            store.mark(tx, self.name, keys, now, until)
+            return
+        defaults = self.find_defaults(tx)
+        store.mark(tx, self.name, keys, now, until)
+        store.free_names(tx, [key for key in keys if key not in defaults])
+
+    async def size(self, entries: Sequence[TrashEntry], deadline: float) -> list[TrashSize]:
+        """How much each entry takes."""
+        found: list[TrashSize] = []
+        measured = await self.database.read(lambda c: self._measure(c, entries, deadline))
+        for entry, (runs, points, location) in zip(entries, measured, strict=True):
+            usage = await self._usage(entry, location, deadline)
+            files, size = (None, None) if usage is None else (usage.files, usage.size)
+            found.append(TrashSize(runs, points, files, size))
+        return found
+
+    def _measure(
+        self, connection: Connection, entries: Sequence[TrashEntry], deadline: float
+    ) -> list[tuple[int, int | None, str]]:
+        """Per entry the runs, the points and where the artifacts are."""
+        keys = [entry.key for entry in entries]
+        homes = [entry.place.experiment for entry in entries if entry.place is not None]
+        locations = store.locations(connection, homes)
+        at = [locations.get(home, "") for home in homes]
+        if self.name == "experiment":
+            runs = [sizes.count_runs(connection, key) for key in keys]
+            found = [
+                sizes.points_of_experiment(connection, key, MOST_SERIES)
+                if clock.monotonic() < deadline
+                else None
+                for key in keys
+            ]
+            return list(zip(runs, found, at, strict=True))
+        count = sizes.points_of_runs if self.name == "run" else sizes.points_of_models
+        points = count(connection, keys) if clock.monotonic() < deadline else None
+        each = 1 if self.name == "run" else 0
+        return [
+            (each, None if points is None else points.get(key, 0), here)
+            for key, here in zip(keys, at, strict=True)
+        ]
+
+    async def _usage(self, entry: TrashEntry, location: str, deadline: float) -> Usage | None:
+        left = deadline - clock.monotonic()
+        if left <= 0:
+            return None
+        experiment = entry.place.experiment if entry.place else 0
+        path = folder_of(location, experiment, self.name, entry.id)
+        if path is None:
+            return Usage(0, 0)
+        try:
+            async with asyncio.timeout(left):
+                return await self.blobs.usage(path)
+        except TimeoutError:
+            return None
+
+    def _entry(self, row: store.Trashed) -> TrashEntry:
+        place = Place(row.experiment_id, row.experiment_name)
+        return TrashEntry(
+            kind=self.name,
+            key=row.key,
+            id=row.id,
+            name=row.name,
+            workspace_id=row.workspace_id,
+            place=place,
+            deleted_time=row.deleted_time,
+        )
+
+
+def tracked_kinds(database: Database, blobs: BlobStore, find_defaults: FindDefaults) -> list[TrackedKind]:
+    """The kinds, in the order in which they come back: what others are in comes first."""
+    permissions: dict[Noun, Permission] = {
+        "experiment": Permission.EXPERIMENT_DELETE,
+        "run": Permission.RUN_DELETE,
+        "model": Permission.MODEL_DELETE,
+    }
+    return [TrackedKind(database, blobs, noun, needed, find_defaults) for noun, needed in permissions.items()]
+
+
+def folder_of(location: str, experiment: int, noun: Noun, owner: str) -> BlobPath | None:
+    """The folder of all artifacts of a thing; None where clients keep them elsewhere.
+
+    Args:
+        location: where its experiment keeps them.
+        experiment: the experiment.
+        noun: what it is.
+        owner: its public id.
+    """
+    if not location.startswith(SCHEME):
+        return None
+    root = location[len(SCHEME) :].strip("/")
+    if not root.endswith(f"/{experiment}"):
+        return None
+    below = {"experiment": "", "run": f"/{owner}", "model": f"/models/{owner}"}[noun]
+    return parse_blob_path(root + below)

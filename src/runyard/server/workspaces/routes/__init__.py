@@ -1,0 +1,6 @@
+"""The native HTTP interface of the workspaces slice, one module per noun."""
+
+from runyard.server.workspaces.routes.trash import TrashRoutes
+from runyard.server.workspaces.routes.workspaces import WorkspaceRoutes
+
+__all__ = ["TrashRoutes", "WorkspaceRoutes"]
