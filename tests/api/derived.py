@@ -77,8 +77,13 @@ class Place:
         if "/workspaces" in route.path:
             whole |= {"tags": {"t": "1"}, "description": "d", "state": "active", "limit": 5}
             whole |= {"limits": {"tags_per_run": 5000}}
-        known = {field.encode_name for field in _fields(route)}
+        known = fields_of(route)
         return {name: value for name, value in whole.items() if name in known}
+
+
+def fields_of(route: Route) -> set[str]:
+    """The names of the fields of the route's request."""
+    return {field.encode_name for field in _fields(route)}
 
 
 def _fields(route: Route) -> tuple[msgspec.inspect.Field, ...]:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from runyard.server.auth.types import DEFAULT_WORKSPACE
 from runyard.server.kernel.errors import InvalidArgument, LimitExceeded
-from runyard.server.workspaces.types import Quotas, Scope
+from runyard.server.workspaces.types import Scope
 
 MIN_NAME, MAX_NAME = 2, 63
 MAX_DESCRIPTION = 20_000
@@ -131,8 +131,6 @@ QUOTAS: Final = {
         ),
     )
 }
-
-assert tuple(QUOTAS) == Quotas.__struct_fields__  # noqa: S101 - the table names every field
 
 
 def check_limit(name: str, limit: int | None) -> None:
