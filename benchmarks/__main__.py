@@ -18,7 +18,7 @@ from benchmarks.report import Report, markdown, write
 from benchmarks.suites import SUITES, Measure, Progress, Suite
 from benchmarks.workloads import ROWS, Row
 
-_Named = TypeVar("_Named", Peer, Row)
+_Named = TypeVar("_Named", Peer, Row, Suite)
 
 RESULTS = Path(__file__).resolve().parent / "results"
 _QUICK = TimeBox(warmup=0.5, seconds=2.0, samples=5, longest=10.0)
@@ -35,13 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     peers = _chosen(options.peers, PEERS)
     rows = _chosen(options.only, ROWS)
+    suites = _chosen(options.suites, SUITES) if options.full or options.suites else ()
     box = _QUICK if options.quick else TimeBox()
-    _install(peers, progress)
-    tables = [compare(Plan("SQLite", peers, rows, box), progress)]
-    growth: list[tuple[Suite, tuple[Measure, ...]]] = []
-    if options.full:
+    tables: list[Table] = []
+    if not options.suites:
+        _install(peers, progress)
+        tables.append(compare(Plan("SQLite", peers, rows, box), progress))
+    if options.full and not options.suites:
         tables.append(_on_postgresql(peers, rows, box, progress))
-        growth = [_grow(suite, progress) for suite in SUITES]
+    growth = [_grow(suite, progress) for suite in suites]
     report = Report(tuple(tables), tuple(growth), time.perf_counter() - begin)
     write(report, RESULTS)
     print("\n" + markdown(report))
@@ -54,10 +56,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="2 seconds a row: to see that it works")
     parser.add_argument("--peers", default="", help=f"some of {_names(PEERS)}, comma-separated")
     parser.add_argument("--only", default="", metavar="ROW", help=f"some of {_names(ROWS)}, comma-separated")
+    parser.add_argument(
+        "--suites",
+        default="",
+        metavar="SUITE",
+        help=f"no table, but some of {_names(SUITES)}, comma-separated",
+    )
     return parser
 
 
-def _names(known: Sequence[Peer] | Sequence[Row]) -> str:
+def _names(known: Sequence[Peer] | Sequence[Row] | Sequence[Suite]) -> str:
     return ", ".join(item.name for item in known)
 
 

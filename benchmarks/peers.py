@@ -89,11 +89,14 @@ class StartError(Exception):
 
 
 class Server:
-    """A running server with a fresh data folder. Made by `start`; `stop` ends it and removes its data."""
+    """A running server with a fresh data folder. Made by `start`; `stop` ends it and removes its data.
 
-    def __init__(self, peer: Peer, database: str = "") -> None:
+    `headers` are lines that every request to its `address` has.
+    """
+
+    def __init__(self, peer: Peer, database: str = "", headers: tuple[str, ...] = ()) -> None:
         self.peer = peer
-        self.address = Address("127.0.0.1", _free_port())
+        self.address = Address("127.0.0.1", _free_port(), headers)
         self.start_seconds = 0.0
         self._folder = tempfile.TemporaryDirectory(prefix=f"bench-{peer.name}-", ignore_cleanup_errors=True)
         self._database = database

@@ -70,8 +70,10 @@ class Made:
     runs: int
 
 
-def make(dialect: Dialect, count: int, progress: Callable[[str], None] = lambda text: None) -> Made:
-    """Fill a new database with `count` runs in one experiment, and a few small experiments.
+def make(
+    dialect: Dialect, count: int, progress: Callable[[str], None] = lambda text: None, folder: str = ""
+) -> Made:
+    """Fill a new database with `count` runs in one experiment, and a few small experiments, all in `folder`.
 
     A hundredth of the runs is in the trash.
     """
@@ -79,9 +81,9 @@ def make(dialect: Dialect, count: int, progress: Callable[[str], None] = lambda 
     driver = dialect.connect(readonly=False)
     try:
         keys = Keys()
-        with _transaction(dialect, driver) as tx:
-            experiment = _experiment(tx, "many")
-            small = tuple(_experiment(tx, f"small-{i}") for i in range(SMALL_EXPERIMENTS))
+        with transaction(dialect, driver) as tx:
+            experiment = _experiment(tx, f"{folder}many")
+            small = tuple(_experiment(tx, f"{folder}small-{i}") for i in range(SMALL_EXPERIMENTS))
             ids = keys.intern(tx, sorted({*PARAMS, *METRICS, *TAGS}))
         homes = [(experiment, count), *((one, SMALL_SIZE) for one in small)]
         with _without_indexes(dialect, driver):
@@ -89,7 +91,7 @@ def make(dialect: Dialect, count: int, progress: Callable[[str], None] = lambda 
             for home, size in homes:
                 for start in range(0, size, _CHUNK):
                     stop = min(size, start + _CHUNK)
-                    with _transaction(dialect, driver) as tx:
+                    with transaction(dialect, driver) as tx:
                         _Rows(ids, home, first + start, np.arange(start, stop), size).write(tx)
                     if stop % 100_000 == 0:
                         progress(f"{stop:,} runs written")
@@ -215,7 +217,8 @@ def _experiment(tx: Transaction, name: str) -> int:
 
 
 @contextmanager
-def _transaction(dialect: Dialect, driver: Any) -> Iterator[Transaction]:
+def transaction(dialect: Dialect, driver: Any) -> Iterator[Transaction]:
+    """A transaction for writing, committed at the block's end."""
     dialect.begin(driver, readonly=False)
     tx = Transaction(dialect, driver)
     yield tx

@@ -33,10 +33,11 @@ class UnexpectedAnswerError(Exception):
 
 @dataclass(frozen=True)
 class Address:
-    """A server on a loopback port."""
+    """A server on a loopback port; `headers` are lines that every request to it has, such as a credential."""
 
     host: str
     port: int
+    headers: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -50,6 +51,7 @@ def head(address: Address, method: str, path: str, length: int) -> bytes:
         "User-Agent: mlflow-python-client/3.17.2",
         "Accept: */*",
         "Connection: keep-alive",
+        *address.headers,
     ]
     if method != "GET":
         lines += ["Content-Type: application/json", f"Content-Length: {length}"]
