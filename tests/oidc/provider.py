@@ -121,14 +121,14 @@ def node(program: str) -> str:
 
 def installed() -> Path:
     """The folder with the provider and its packages; installs them at the first use."""
-    lock = (HERE / "package-lock.json").read_bytes()
-    folder = INSTALLED / hashlib.sha256(lock).hexdigest()[:16]
+    files = [HERE / name for name in ("package.json", "package-lock.json", "provider.mjs")]
+    folder = INSTALLED / hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
     if not folder.exists():
         # Whoever comes second while it is being made, makes another one and finds the first in its place.
         new = folder.with_name(f"{folder.name}.{os.getpid()}")
         new.mkdir(parents=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, new)
+        for file in files:
+            shutil.copy(file, new)
         command = [node("npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
         environment = os.environ | {"PATH": f"{Path(node('node')).parent}{os.pathsep}{os.environ['PATH']}"}
         done = subprocess.run(
@@ -145,5 +145,4 @@ def installed() -> Path:
             new.rename(folder)
         except OSError:
             shutil.rmtree(new)
-    shutil.copy(HERE / "provider.mjs", folder)
     return folder

@@ -40,7 +40,7 @@ def test_without_a_user_only_this_machine_is_served(host: str, tmp_path: Path) -
     code, told = refused("--host", host, "--data", str(tmp_path), "--port", "0")
     assert code == 1
     assert told.splitlines()[-1].startswith("Error: Without any user there is no login")
-    assert "runyard user add NAME --admin" in told
+    assert f"`runyard user add NAME --admin --data {tmp_path}`" in told
     assert host in told
 
 
@@ -103,11 +103,13 @@ def test_only_a_trusted_proxy_says_who_is_behind_it(
     assert failed.count(429) == (0 if believed else 10)
 
 
-def test_workers_serve_every_address_too(start: Start, postgresql_url: str) -> None:
+def test_workers_serve_every_address_too(start: Start, postgresql_url: str, tmp_path: Path) -> None:
     # Given nobody
-    code, told = refused("--host", "0.0.0.0", "--port", "0", "--workers", "2", "--database", postgresql_url)
+    options = ("--host", "0.0.0.0", "--workers", "2", "--database", postgresql_url)
+    code, told = refused(*options, "--port", "0", "--data", str(tmp_path / "data"))
     assert code == 1
-    assert "no login" in told
+    assert "`runyard user add NAME --admin --database URL`" in told
+    assert postgresql_url not in told
     # When
     people.add(postgresql_url, "ann", admin=True)
     server = start("--host", "0.0.0.0", "--workers", "2", database=postgresql_url)

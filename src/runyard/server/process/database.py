@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -38,14 +39,18 @@ def make_ready(settings: Settings) -> None:
 
 
 def has_user(settings: Settings) -> bool:
-    """Whether somebody can sign in; the schema is up to date."""
+    """Whether somebody can sign in; the schema is up to date.
+
+    Raises:
+        StartError: the database can't be read.
+    """
     dialect = open_dialect(settings.database_url)
-    driver = dialect.connect(readonly=True)
     try:
-        dialect.begin(driver, readonly=True)
-        return user_exists(Connection(dialect, driver))
-    finally:
-        driver.close()
+        with closing(dialect.connect(readonly=True)) as driver:
+            dialect.begin(driver, readonly=True)
+            return user_exists(Connection(dialect, driver))
+    except dialect.error as error:
+        raise StartError(_told(dialect, settings, error)) from error
 
 
 def absence(settings: Settings) -> str | None:

@@ -6,6 +6,7 @@ import gc
 import logging
 import logging.config
 import os
+import shlex
 import signal
 import socket
 import threading
@@ -158,10 +159,12 @@ class _Supervisor(Multiprocess):
 def _refuse_strangers(settings: Settings, login: bool) -> None:
     """While there is no user there is no login, and so nothing for other machines."""
     if not login:
+        # A database's address may hold a password, which is shown nowhere.
+        where = "--database URL" if settings.database else f"--data {shlex.quote(settings.data)}"
         raise StartError(
             f"Without any user there is no login, so the server listens on this machine only, not on "
-            f"{settings.host}. Make the first administrator with `runyard user add NAME --admin`, on the "
-            "same data folder and database, and start it again."
+            f"{settings.host}. Make the first administrator, then start it again: "
+            f"`runyard user add NAME --admin {where}`."
         )
     if not settings.public_url.startswith("https:"):
         log.warning(
