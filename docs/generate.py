@@ -9,10 +9,14 @@ A page is a function without arguments that returns Markdown, registered under i
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
+
+from runyard.cli import exits
+from runyard.cli.main import main as command
 from runyard.server.auth.permissions import OF_RUN_TOKEN, TRACKING, Level, Permission, permissions_at
 from runyard.server.auth.rules import BUILT_IN, GRANTABLE, permissions_of
 from runyard.server.settings import SETTINGS, Setting
@@ -123,6 +127,100 @@ def _matrix(rows: Sequence[Permission], columns: Sequence[tuple[str, frozenset[P
         ("permission", *(name for name, _ in columns)),
         [(f"`{p.value}`", *("yes" if p in held else "" for _, held in columns)) for p in rows],
     )
+
+
+_VARIABLES = (
+    ("`RUNYARD_URL`", "address of the server, instead of the one of `runyard login`; may end in `/w/NAME`"),
+    ("`RUNYARD_TOKEN`", "token to send, instead of the one that `runyard login` kept"),
+    ("`RUNYARD_WORKSPACE`", "the workspace, instead of the one of `runyard workspace use`"),
+    (
+        "`MLFLOW_TRACKING_URI`, `MLFLOW_TRACKING_TOKEN`, `MLFLOW_TRACKING_USERNAME`, "
+        "`MLFLOW_TRACKING_PASSWORD`, `MLFLOW_WORKSPACE`",
+        "what MLflow's client uses, where nothing else is named and nobody has signed in",
+    ),
+    ("`XDG_CONFIG_HOME`", "where the folder `runyard` with what is kept lies; `~/.config` by default"),
+    ("`SSL_CERT_FILE`", "certificates of authorities to trust, beside the public ones of this machine"),
+    ("`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`", "the way to servers on other machines"),
+)
+# Options that are explained once for all commands, by a command that has them all.
+_SHARED = ("url", "workspace", "form", "limit", "yes")
+_SHARED_OF = (("run", "list"), ("run", "delete"))
+
+
+@page("reference/cli.md")
+def command_line() -> str:
+    """Every command of the command line."""
+    shared = {param.name: param for words in _SHARED_OF for param in _find(words).params}
+    meanings = [(f"`{code}`", meaning) for code, meaning in sorted(exits.MEANINGS.items())]
+    return f"""# The command line
+
+How to use it is in [the guide](../guides/command-line.md). Behind any command, `--help` shows what is here.
+
+## Options of many commands
+
+{table(("option", "meaning"), [_option(shared[name]) for name in _SHARED])}
+
+## Environment
+
+{table(("variable", "meaning"), _VARIABLES)}
+
+## Exit codes
+
+{table(("code", "meaning"), meanings)}
+
+`runyard server` has [its own](operations.md).
+
+{"".join(_section(words, found) for words, found in commands(command, "runyard"))}"""
+
+
+def _find(words: Sequence[str]) -> click.Command:
+    found: click.Command = command
+    for word in words:
+        assert isinstance(found, click.Group)  # noqa: S101
+        inner = found.get_command(click.Context(found), word)
+        assert inner is not None  # noqa: S101
+        found = inner
+    return found
+
+
+def commands(group: click.Group, before: str) -> Iterator[tuple[str, click.Command]]:
+    """Groups and commands with the words that call them."""
+    for name in group.list_commands(click.Context(group)):
+        found = group.get_command(click.Context(group), name)
+        assert found is not None  # noqa: S101
+        yield f"{before} {name}", found
+        if isinstance(found, click.Group):
+            yield from commands(found, f"{before} {name}")
+
+
+def _section(words: str, found: click.Command) -> str:
+    parts = ["#" * (words.count(" ") + 1) + f" {words}", _prose(found.help or "")]
+    if not isinstance(found, click.Group):
+        usage = " ".join(found.collect_usage_pieces(click.Context(found)))
+        parts.append(f"```\n{words} {usage}\n```")
+        own = [p for p in found.params if isinstance(p, click.Option) and p.name not in _SHARED]
+        if words == "runyard server":
+            parts.append("Its options are the [settings](settings.md).")
+        elif own:
+            parts.append(table(("option", "meaning"), [_option(param) for param in own]))
+        parts += ["```\n" + "\n".join(lines) + "\n```" for lines in [getattr(found, "examples", ())] if lines]
+    return "\n\n".join(parts) + "\n\n"
+
+
+def _prose(text: str) -> str:
+    """A help text as paragraphs of one line."""
+    paragraphs = text.strip().split("\n\n")
+    return "\n\n".join(" ".join(line.strip() for line in part.splitlines()) for part in paragraphs)
+
+
+def _option(param: click.Parameter) -> tuple[str, str]:
+    assert isinstance(param, click.Option)  # noqa: S101
+    names = ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts))
+    value = "" if param.is_flag else f" `{param.make_metavar(click.Context(command))}`"
+    shown = (param.help or "").replace("  [env: ", " [env: ")
+    if param.show_default and param.default is not None:
+        shown += f" [default: {param.default}]"
+    return names + value, shown
 
 
 def main(arguments: Sequence[str]) -> int:

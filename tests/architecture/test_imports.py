@@ -25,6 +25,20 @@ LATE = {
     ("server/metrics/batchlog.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",
     ("server/metrics/compaction.py", "runyard.server.metrics"): "modules that import numpy: 25 MB",
     ("server/tracking/store/search/stream.py", "runyard.server.tracking"): "a module that imports numpy",
+    ("client/credentials.py", "keyring"): "an optional package, and an eighth of a second",
+    (
+        "cli/",
+        "runyard.client",
+    ): "httpx and msgspec: a fifth of a second that help and completions needn't pay",
+    ("cli/output.py", "rich"): "only for tables",
+    ("cli/run_download.py", "rich"): "only on a terminal",
+    ("cli/run_watch.py", "rich"): "only on a terminal",
+    ("cli/metrics_export.py", "pyarrow"): "an optional package",
+    ("cli/metrics_plot.py", "plotille"): "an optional package",
+    (
+        "cli/user.py",
+        "runyard.cli.first_admin",
+    ): "the server's half a second, only for the first administrator",
     ("cli/demo.py", "rich"): "an optional package",
     ("cli/demo.py", "runyard.demo"): "modules that import optional packages",
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from docs import generate
+from runyard.cli.main import main
 from runyard.server.auth import Permission
 from runyard.server.auth.rules import BUILT_IN
 from runyard.server.settings import SETTINGS
@@ -33,6 +34,17 @@ def test_every_permission_and_role_is_documented() -> None:
     assert head == f"| permission | {' | '.join(BUILT_IN)} |"
     rows = [line for line in text.splitlines() if line.startswith("| `members/write` |")]
     assert rows == ["| `members/write` | yes |  |  |  |  |"]
+
+
+def test_every_command_and_option_is_documented() -> None:
+    text = generate.text_of("reference/cli.md")
+    missing = [
+        (words, name)
+        for words, found in generate.commands(main, "runyard")
+        for name in ("", *(option for param in found.params for option in param.opts if option[0] == "-"))
+        if words != "runyard server" and (f"# {words}\n" not in text or (name and f"`{name}`" not in text))
+    ]
+    assert missing == []
 
 
 def test_pages_are_written_where_they_are_not_current(

@@ -9,10 +9,9 @@ from dataclasses import asdict
 
 import click
 
+from runyard.cli import asking, exits
 from runyard.demo import address, isolation
 from runyard.demo.errors import DemoError
-
-INTERRUPTED = 130
 
 
 @click.command()
@@ -39,20 +38,14 @@ def demo(ctx: click.Context, url: str, quick: bool, force: bool, yes: bool, outp
         isolation.check_packages()
         server = address.parse(url)
         address.check(server)
-        if force and not yes:
-            _confirm(server)
+        if force:
+            asking.sure(f"Move the demo's runs on {server} to the trash and train anew?", yes=yes)
         _train(server, quick=quick, anew=force, output=output)
     except DemoError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo("Interrupted. `runyard demo` goes on with what is missing.", err=True)
-        ctx.exit(INTERRUPTED)
-
-
-def _confirm(server: str) -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError("--force asks before it moves runs to the trash: add --yes to go ahead.")
-    click.confirm(f"Move the demo's runs on {server} to the trash and train anew?", abort=True, err=True)
+        ctx.exit(exits.INTERRUPTED)
 
 
 def _train(server: str, *, quick: bool, anew: bool, output: str) -> None:

@@ -1,0 +1,176 @@
+"""`runyard activity`."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runyard.cli import commands, exits, files, moments
+from runyard.cli.commands import Group
+from runyard.cli.output import Column, Output
+from runyard.cli.session import Session
+
+_LIST = (
+    Column("time", "time"),
+    Column("workspace"),
+    Column("actor", whole=True),
+    Column("action", whole=True),
+    Column("target_type", head="type"),
+    Column("target"),
+    Column("credential"),
+    Column("address"),
+    Column("detail"),
+)
+_HEAD = (
+    Column("head"),
+    Column("time", "time", "of"),
+    Column("unsealed", "number"),
+)
+_VERIFIED = (
+    Column("ok", "flag"),
+    Column("checked", "number"),
+    Column("verified"),
+    Column("unsealed", "number"),
+    Column("message", head="broken"),
+)
+
+
+@click.group(cls=Group)
+def activity() -> None:
+    """Who did what, and whether the record is whole."""
+
+
+def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """An option's value as a time."""
+    del ctx, param
+    return None if value is None else moments.parse(value, now_ms=int(time.time() * 1000))
+
+
+def _filtered(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say which events; the command gets them as `asked`."""
+
+    @click.option("--actor", metavar="NAME", help="By whom.")
+    @click.option("--action", metavar="ACTION", help="What, or how it begins: run.delete, run.")
+    @click.option("--target", metavar="TYPE[:ID]", help="To what: experiment, experiment:12.")
+    @click.option("--since", callback=_moment, metavar="TIME", help="Not before: 2026-01-31, 7d (ago), 12h.")
+    @click.option("--until", callback=_moment, metavar="TIME", help="Before.")
+    @click.option("--text", metavar="TEXT", help="Somewhere in the event.")
+    @click.option(
+        "--all-workspaces", is_flag=True, help="Everywhere, and of the server itself (administrators)."
+    )
+    @functools.wraps(command)
+    def with_filter(
+        *args: Any,
+        actor: str | None,
+        action: str | None,
+        target: str | None,
+        since: int | None,
+        until: int | None,
+        text: str | None,
+        all_workspaces: bool,
+        **kwargs: Any,
+    ) -> Any:
+        kind, _, identifier = (target or "").partition(":")
+        asked = {
+            "actor": actor,
+            "action": action,
+            "target_type": kind or None,
+            "target": identifier or None,
+            "since": since,
+            "until": until,
+            "text": text,
+            "workspace": "*" if all_workspaces else None,
+        }
+        return command(*args, asked=asked, **kwargs)
+
+    return with_filter
+
+
+@activity.command(
+    "list",
+    examples=(
+        "runyard activity list --since 7d",
+        "runyard activity list --action run.delete --actor alice",
+        "runyard activity list --all-workspaces --action login.fail -o json",
+    ),
+)
+@_filtered
+@commands.limit
+@commands.server
+@commands.output
+def list_(session: Session, asked: dict[str, Any], limit: int, out: Output) -> None:
+    """List who did what, the newest first."""
+    from runyard.client import activity as client
+
+    found, more = client.listing(session.http, asked, limit)
+    out.rows(found, _LIST, more=more, empty="There is no such event.")
+
+
+@activity.command(
+    examples=(
+        "runyard activity export --since 2026-01-01 --until 2026-02-01 > january.jsonl",
+        "runyard activity export --format csv --to activity.csv",
+    )
+)
+@_filtered
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["jsonl", "csv"]),
+    default="jsonl",
+    show_default=True,
+    help="Of the file.",
+)
+@click.option("--to", "target", metavar="FILE", default="-", help="The file; standard output by default (-).")
+@commands.server
+def export(session: Session, asked: dict[str, Any], file_format: str, target: str) -> None:
+    """Write all events, the oldest first, as JSON lines or CSV."""
+    from runyard.client import activity as client
+
+    pieces = client.export(session.http, asked, file_format)
+    if target == "-":
+        files.write_all(sys.stdout.buffer, pieces)
+    else:
+        with files.whole(Path(target)) as part, part.open("xb") as opened:
+            files.write_all(opened, pieces)
+
+
+@activity.command(
+    examples=("runyard activity head", "runyard activity head -o json | jq -r .head >> heads.txt")
+)
+@commands.server
+@commands.output
+def head(session: Session, out: Output) -> None:
+    """Show the record's newest hash: keep it somewhere else, and verify with it later."""
+    from runyard.client import activity as client
+
+    out.item(client.head(session.http), _HEAD)
+
+
+@activity.command(examples=("runyard activity verify", "runyard activity verify --head 4711:9f2c..."))
+@click.option("--head", "noted", metavar="SEQUENCE:HASH", default="", help="A head that was noted earlier.")
+@commands.server_only
+@commands.output
+def verify(session: Session, noted: str, out: Output) -> None:
+    """Have the record's chain of hashes computed anew; ends with code 1 where it was changed.
+
+    Without a head that was noted earlier a cut tail doesn't show (administrators).
+    """
+    from runyard.client import activity as client
+
+    checked = 0
+    found: dict[str, Any] = {}
+    for found in client.verify(session.http, noted):
+        checked += found["checked"]
+        if out.for_people and sys.stderr.isatty() and not found["complete"]:
+            click.echo(f"{checked:,} events so far", err=True)
+    broken = found.get("broken") or {}
+    out.item({**found, "checked": checked, "message": broken.get("message")}, _VERIFIED)
+    if not found["ok"]:
+        raise click.exceptions.Exit(exits.REFUSED)

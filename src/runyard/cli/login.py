@@ -1,0 +1,275 @@
+"""`runyard login`, `runyard logout` and `runyard whoami`."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runyard.cli import asking, commands, texts
+from runyard.cli.commands import Command
+from runyard.cli.output import Column, Output
+from runyard.cli.session import Session
+from runyard.client.errors import ClientError, ConfigurationError, NotFound, NotSignedIn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runyard.client.address import Address
+    from runyard.client.credentials import Credential, Place
+    from runyard.client.http import Http
+    from runyard.client.logins import Logins
+
+_ME = (
+    Column("name", whole=True),
+    Column("kind"),
+    Column("is_admin", "flag", "administrator"),
+    Column("url", head="server"),
+    Column("workspace"),
+    Column("roles"),
+    Column("permissions"),
+    Column("credential"),
+    Column("credential_source", head="from"),
+    Column("expiry_time", "time", "expires"),
+    Column("login_required", "flag"),
+)
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "runyard login https://ml.example.org",
+        "runyard login https://ml.example.org/w/vision --user alice",
+        "runyard login https://ml.example.org --token < token.txt",
+    ),
+)
+@click.argument("url", required=False)
+@click.option("--user", metavar="NAME", help="Who you are; asked for otherwise.")
+@click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input's first line; needs --user."
+)
+@click.option(
+    "--token",
+    "with_token",
+    is_flag=True,
+    help="Sign in with a token instead: it is asked for, or read from standard input.",
+)
+@click.option("--days", type=click.IntRange(min=1), metavar="N", help="Until this machine's token expires.")
+@click.option(
+    "--keep",
+    "place",
+    type=click.Choice(["keyring", "file"]),
+    help="Where the token is kept; by default in the system's keyring if there is one.",
+)
+@commands.output
+def login(
+    url: str | None,
+    user: str | None,
+    password_stdin: bool,
+    with_token: bool,
+    days: int | None,
+    place: Place | None,
+    out: Output,
+) -> None:
+    """Sign in to a server, and use it from now on.
+
+    With your name and password this machine gets a token of its own, which is kept in the system's keyring
+    or in a file that only you can read; the password isn't kept. Where you have no password, make a token
+    elsewhere and give it with --token. On a server without login it is only noted as the one in use.
+    """
+    from runyard.client import address, settings
+    from runyard.client.http import Http
+
+    if password_stdin and (user is None or with_token):
+        raise click.UsageError("--password-stdin needs --user, and no --token.")
+    if with_token and (user is not None or days is not None):
+        raise click.UsageError(
+            "A token says itself who you are and until when: leave --user and --days away."
+        )
+    known = settings.load(url=url)
+    at = address.parse(url or known.url)
+    with Http(at.url) as http:
+        open_to_all = _needs_no_login(http)
+    if open_to_all:
+        _keep(known.home, at, _Made())
+        message = f"{at.url} needs no login. It is the server in use from now on."
+        out.done(message, {"url": at.url, "user": None, "kept": None})
+        return
+    if not at.is_encrypted and not at.is_loopback:
+        out.note(f"Warning: {at.url} is not encrypted: others on the network can read what you type.")
+    made = _by_token(at) if with_token else _by_password(at, user, password_stdin, days)
+    kept = _keep(known.home, at, made, place)
+    _tell(out, at, made, kept, known.home)
+
+
+@click.command(cls=Command, examples=("runyard logout", "runyard logout https://ml.example.org"))
+@click.argument("url", required=False)
+@commands.output
+def logout(url: str | None, out: Output) -> None:
+    """Sign out: revoke this machine's token and forget it."""
+    from runyard.client import credentials, logins, settings
+
+    known = settings.load(url=url)
+    if known.login is None:
+        raise NotSignedIn(f"You aren't signed in to {known.url}.", status=401, error_code="")
+    failure = None
+    revoked = False
+    if known.login.kept is not None:
+        store = credentials.store_of(known.login.kept, known.home)
+        token = store.get(known.url)
+        if token and known.login.token_id:
+            try:
+                revoked = _revoke(known.url, credentials.Credential(token), known.login.token_id)
+            except ClientError as error:
+                failure = error
+        store.delete(known.url)
+
+    def forgotten(kept: Logins) -> None:
+        kept.servers.pop(known.url, None)
+        if kept.current == known.url:
+            kept.current = ""
+
+    logins.change(known.home, forgotten)
+    if failure is not None:
+        out.note(f"Forgotten on this machine, but the token {known.login.token_id} could not be revoked.")
+        raise failure
+    told = "The token is revoked and forgotten." if revoked else "It is forgotten on this machine."
+    out.done(f"Signed out of {known.url}. {told}", {"url": known.url, "revoked": revoked})
+
+
+@click.command(cls=Command, examples=("runyard whoami", "runyard whoami -w vision -o json"))
+@commands.server
+@commands.output
+def whoami(session: Session, out: Output) -> None:
+    """Show as whom you are signed in, where, and what you may do."""
+    from runyard.client import identity
+
+    found = identity.whoami(session.http)
+    credential = session.settings.credential()
+    source = credential.source if credential is not None else None
+    out.item({**found, "url": session.settings.url, "credential_source": source}, _ME)
+
+
+class _Made:
+    """What signing in gave.
+
+    Args:
+        told: what the server said of the token, if it made one.
+        token: the secret.
+        user: its owner.
+    """
+
+    def __init__(self, told: dict[str, Any] | None = None, token: str = "", user: str = "") -> None:
+        self.token = token
+        self.user = user
+        self.id = str((told or {}).get("id", ""))
+        self.name = str((told or {}).get("name", ""))
+        self.expiry_time = (told or {}).get("expiry_time")
+
+
+def _needs_no_login(http: Http) -> bool:
+    from runyard.client import identity
+
+    try:
+        return not identity.whoami(http).get("login_required", True)
+    except NotSignedIn:
+        return False
+
+
+def _by_token(at: Address) -> _Made:
+    from runyard.client import identity
+    from runyard.client.credentials import Credential
+    from runyard.client.http import Http
+
+    if sys.stdin.isatty():
+        token = asking.secret("Token", instead="--token with standard input")
+    else:
+        token = asking.line_of_input("token")
+    credential = Credential(token.strip())
+    credential.check()
+    with Http(at.url, None, credential) as http:
+        me = identity.whoami(http)
+    return _Made({"expiry_time": me.get("expiry_time")}, credential.secret, me["name"])
+
+
+def _by_password(at: Address, user: str | None, password_stdin: bool, days: int | None) -> _Made:
+    from runyard.client import tokens
+    from runyard.client.credentials import Credential
+    from runyard.client.http import Http
+
+    instead = "--user and --password-stdin, or --token"
+    user = user or asking.text("Name", instead=instead)
+    password = (
+        asking.line_of_input("password") if password_stdin else asking.secret("Password", instead=instead)
+    )
+    credential = Credential(password, user)
+    credential.check()
+    machine = texts.safe(platform.node())[:80] or "a machine"
+    with Http(at.url, None, credential) as http:
+        made = tokens.create(http, f"runyard on {machine}", days=days)
+    return _Made(made, made["token"], made["owner"])
+
+
+def _keep(home: Path, at: Address, made: _Made, place: Place | None = None) -> Place | None:
+    """Keep the token and the server; what was kept before is revoked. Returns where the token is."""
+    from runyard.client import credentials, logins
+
+    before = logins.load(home).servers.get(at.url, logins.Login())
+    old = None
+    if before.kept is not None:
+        with suppress(ClientError):
+            old = credentials.store_of(before.kept, home).get(at.url)
+    kept = None
+    if made.token:
+        try:
+            kept = credentials.keep(at.url, made.token, home, place)
+        except ConfigurationError:
+            # Nobody could use it: it shouldn't lie about.
+            with suppress(ClientError):
+                _revoke(at.url, credentials.Credential(made.token), made.id)
+            raise
+
+    def noted(known: Logins) -> None:
+        workspace = at.workspace or before.workspace
+        known.servers[at.url] = logins.Login(made.user, workspace, made.id, kept)
+        known.current = at.url
+
+    logins.change(home, noted)
+    # Nothing depends on whether the rest succeeds.
+    with suppress(ClientError):
+        if old and before.token_id:
+            _revoke(at.url, credentials.Credential(old), before.token_id)
+    with suppress(ClientError):
+        if before.kept is not None and before.kept != kept:
+            credentials.store_of(before.kept, home).delete(at.url)
+    return kept
+
+
+def _revoke(url: str, credential: Credential, token_id: str) -> bool:
+    """Revoke a token; one that isn't valid any more is as good as revoked."""
+    from runyard.client import tokens
+    from runyard.client.http import Http
+
+    if not token_id:
+        return False
+    with Http(url, None, credential) as http, suppress(NotSignedIn, NotFound):
+        tokens.revoke(http, token_id)
+    return True
+
+
+def _tell(out: Output, at: Address, made: _Made, kept: Place | None, home: Path) -> None:
+    from runyard.client import credentials, settings
+
+    where = "in the system's keyring" if kept == "keyring" else f"in {home / credentials.FILE}, for you only"
+    token = f"The token '{made.name}'" if made.name else "The token"
+    until = f" and expires {texts.time(made.expiry_time)}" if made.expiry_time else ""
+    told = {"url": at.url, "user": made.user, "token_id": made.id, "kept": kept}
+    out.done(
+        f"Signed in to {at.url} as {made.user}. {token} is kept {where}{until}.",
+        {**told, "expiry_time": made.expiry_time},
+    )
+    for name in settings.overrides():
+        out.note(f"{name} is set in the environment and comes first.")

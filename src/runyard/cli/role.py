@@ -1,0 +1,120 @@
+"""`runyard role`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TextIO
+
+import click
+
+from runyard.cli import asking, commands
+from runyard.cli.commands import Group
+from runyard.cli.output import Column, Output
+from runyard.cli.session import Session
+
+_LIST = (Column("name", whole=True), Column("built_in", "flag"), Column("description"))
+_ONE = (*_LIST, Column("actions"), Column("not_actions"), Column("permissions"))
+
+# What a file may say; what a server tells beside it is passed over.
+_KEYS = {"name", "description", "actions", "notactions"}
+_TOLD = {"builtin", "permissions", "iscustom", "assignablescopes", "id"}
+
+
+@click.group(cls=Group)
+def role() -> None:
+    """Roles: the built-in ones and your own. `runyard workspace assign` gives them."""
+
+
+@role.command("list", examples=("runyard role list",))
+@commands.server_only
+@commands.output
+def list_(session: Session, out: Output) -> None:
+    """List roles."""
+    from runyard.client import roles
+
+    out.rows(roles.listing(session.http), _LIST)
+
+
+@role.command(examples=("runyard role show Reader", "runyard role show 'Data Scientist' -o json > role.json"))
+@click.argument("name")
+@commands.server_only
+@commands.output
+def show(session: Session, name: str, out: Output) -> None:
+    """Show a role and all permissions that it gives."""
+    from runyard.client import roles
+
+    out.item(roles.get(session.http, name), _ONE)
+
+
+@role.command(
+    "set",
+    examples=(
+        "runyard role set labeller.json",
+        """echo '{"name": "Labeller", "actions": ["experiments/*"]}' | runyard role set -""",
+    ),
+)
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--name", help="Its name, if the file doesn't say it or says another.")
+@commands.server_only
+@commands.output
+def set_(session: Session, file: TextIO, name: str | None, out: Output) -> None:
+    """Create or change a role of your own from a JSON file.
+
+    The file holds an object with name, description, actions and not_actions (Name, Actions and NotActions
+    mean the same); * in an action stands for any text.
+    """
+    from runyard.client import roles
+
+    wanted = read(file.read())
+    name = name or wanted.get("name")
+    if not name:
+        raise click.UsageError("The file says no name; give one with --name.")
+    saved = roles.save(
+        session.http,
+        name,
+        actions=wanted.get("actions", []),
+        not_actions=wanted.get("notactions", []),
+        description=wanted.get("description", ""),
+    )
+    out.done(f"Saved role '{name}'.", saved)
+
+
+@role.command(examples=("runyard role delete Labeller",))
+@click.argument("name")
+@commands.yes
+@commands.server_only
+@commands.output
+def delete(session: Session, name: str, yes: bool, out: Output) -> None:
+    """Delete a role of your own. This can't be undone."""
+    from runyard.client import roles
+
+    asking.sure(f"Delete the role '{name}' for good? Whoever has it loses what it gives.", yes=yes)
+    roles.delete(session.http, name)
+    out.done(f"Deleted role '{name}'.", {"deleted": name})
+
+
+def read(text: str) -> dict[str, Any]:
+    """A role as a file says it, the keys in lower case without underscores.
+
+    Raises:
+        click.UsageError: it is no such object.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise click.UsageError(f"The file is no JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise click.UsageError("The file must hold one JSON object.")
+    role = {str(key).replace("_", "").lower(): value for key, value in found.items()}
+    unknown = sorted(set(role) - _KEYS - _TOLD)
+    if unknown:
+        raise click.UsageError(
+            f"A role has no {', '.join(unknown)}; it has name, description, actions, not_actions."
+        )
+    for key in ("actions", "notactions"):
+        value = role.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(action, str) for action in value):
+            raise click.UsageError("actions and not_actions must be lists of texts.")
+    if any(not isinstance(role.get(key, ""), str) for key in ("name", "description")):
+        raise click.UsageError("name and description must be texts.")
+    return {key: role[key] for key in _KEYS & set(role)}

@@ -1,0 +1,101 @@
+"""`runyard run delete` and `runyard run restore`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from runyard.cli import asking, commands, moments, texts
+from runyard.cli.commands import Command
+from runyard.cli.output import Output
+from runyard.cli.session import Session
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "runyard run delete 3f2a9c1e 77aa01bc",
+        "runyard run delete -e /Shared/churn --started-before 90d",
+    ),
+)
+@click.argument("names", metavar="[RUN...]", nargs=-1)
+@click.option(
+    "-e", "--experiment", metavar="NAME", help="All runs of this experiment, with --started-before."
+)
+@click.option("--started-before", metavar="TIME", help="Until when: 2026-01-31, 90d (ago), 12h.")
+@commands.yes
+@commands.server
+@commands.output
+def delete(
+    session: Session,
+    names: tuple[str, ...],
+    experiment: str | None,
+    started_before: str | None,
+    yes: bool,
+    out: Output,
+) -> None:
+    """Move runs to the trash: those that are named, or all old ones of an experiment."""
+    from runyard.client import experiments, runs
+
+    until = _moment(names, experiment, started_before, "--started-before")
+    if experiment is not None and until is not None:
+        at = experiments.find(session.http, experiment)
+        found = runs.count(session.http, [at.experiment_id], filter_text=f"start_time <= {until}")
+        many = f"{texts.count(found.count, 'run')}{' or more' if found.more else ''} of '{at.name}'"
+        asking.sure(f"Move {many} to the trash?", yes=yes)
+        moved = runs.delete_older(session.http, at.experiment_id, until)
+        told = {"experiment_id": at.experiment_id, "runs_deleted": moved}
+        out.done(f"In the trash: {texts.count(moved, 'run')} of '{at.name}'.", told)
+        return
+    infos = [runs.find(session.http, name).info for name in names]
+    named = ", ".join(f"'{one.run_name}' ({one.run_id})" for one in infos)
+    asking.sure(f"Move {named} to the trash?", yes=yes)
+    for one in infos:
+        runs.delete(session.http, one.run_id)
+    ids = [one.run_id for one in infos]
+    out.done(f"In the trash: {named}. To undo: runyard run restore {' '.join(ids)}", {"deleted": ids})
+
+
+@click.command(
+    cls=Command,
+    examples=("runyard run restore 3f2a9c1e", "runyard run restore -e /Shared/churn --deleted-since 1h"),
+)
+@click.argument("names", metavar="[RUN...]", nargs=-1)
+@click.option("-e", "--experiment", metavar="NAME", help="All runs of this experiment, with --deleted-since.")
+@click.option("--deleted-since", metavar="TIME", help="Since when: 2026-01-31, 1h (ago).")
+@commands.server
+@commands.output
+def restore(
+    session: Session,
+    names: tuple[str, ...],
+    experiment: str | None,
+    deleted_since: str | None,
+    out: Output,
+) -> None:
+    """Bring runs back from the trash: those that are named, or all of an experiment that went lately."""
+    from runyard.client import experiments, runs
+
+    since = _moment(names, experiment, deleted_since, "--deleted-since")
+    if experiment is not None and since is not None:
+        at = experiments.find(session.http, experiment)
+        moved = runs.restore_since(session.http, at.experiment_id, since)
+        told = {"experiment_id": at.experiment_id, "runs_restored": moved}
+        out.done(f"Restored {texts.count(moved, 'run')} of '{at.name}'.", told)
+        return
+    infos = [runs.find(session.http, name).info for name in names]
+    for one in infos:
+        runs.restore(session.http, one.run_id)
+    named = ", ".join(f"'{one.run_name}' ({one.run_id})" for one in infos)
+    out.done(f"Restored {named}.", {"restored": [one.run_id for one in infos]})
+
+
+def _moment(names: tuple[str, ...], experiment: str | None, text: str | None, option: str) -> int | None:
+    """The time that was given with an experiment; None where runs are named.
+
+    Raises:
+        click.UsageError: it is neither the one nor the other.
+    """
+    if bool(names) == bool(experiment) or (experiment is None) != (text is None):
+        raise click.UsageError(f"Name runs, or an experiment with {option}.")
+    return None if text is None else moments.parse(text, now_ms=int(time.time() * 1000))

@@ -1,0 +1,106 @@
+"""`runyard service-principal`."""
+
+from __future__ import annotations
+
+import click
+
+from runyard.cli import asking, commands
+from runyard.cli.commands import Group
+from runyard.cli.output import Column, Output
+from runyard.cli.session import Session
+
+_LIST = (
+    Column("name", whole=True),
+    Column("display_name"),
+    Column("is_admin", "flag", "admin"),
+    Column("is_disabled", "flag", "disabled"),
+    Column("creation_time", "time", "created"),
+)
+_ONE = (*_LIST, Column("id"), Column("groups"))
+
+
+@click.group(cls=Group)
+def service_principal() -> None:
+    """Service principals: who programs sign in as.
+
+    They have no password; make them tokens: runyard token create NAME --for SERVICE_PRINCIPAL.
+    """
+
+
+@service_principal.command(
+    examples=("runyard service-principal add ci --display-name 'Continuous integration'",)
+)
+@click.argument("name")
+@click.option("--display-name", default="", help="How people call it; the name by default.")
+@click.option("--admin", "is_admin", is_flag=True, help="May administer the server.")
+@commands.server_only
+@commands.output
+def add(session: Session, name: str, display_name: str, is_admin: bool, out: Output) -> None:
+    """Add a service principal."""
+    from runyard.client import service_principals
+
+    made = service_principals.create(session.http, name, display_name=display_name, is_admin=is_admin)
+    out.done(f"Added service principal '{made['name']}'.", made)
+
+
+@service_principal.command("list", examples=("runyard service-principal list",))
+@commands.limit
+@commands.server_only
+@commands.output
+def list_(session: Session, limit: int, out: Output) -> None:
+    """List service principals."""
+    from runyard.client import service_principals
+
+    found, more = service_principals.listing(session.http, limit)
+    out.rows(found, _LIST, more=more, empty="There is no service principal.")
+
+
+@service_principal.command(examples=("runyard service-principal show ci",))
+@click.argument("name")
+@commands.server_only
+@commands.output
+def show(session: Session, name: str, out: Output) -> None:
+    """Show a service principal and its groups."""
+    from runyard.client import service_principals
+
+    out.item(service_principals.get(session.http, name), _ONE)
+
+
+@service_principal.command(examples=("runyard service-principal disable ci",))
+@click.argument("name")
+@commands.server_only
+@commands.output
+def disable(session: Session, name: str, out: Output) -> None:
+    """Refuse its tokens, until it is enabled again."""
+    from runyard.client import service_principals
+
+    changed = service_principals.change(session.http, name, is_disabled=True)
+    message = f"Disabled service principal '{name}'. To undo: runyard service-principal enable {name}"
+    out.done(message, changed)
+
+
+@service_principal.command(examples=("runyard service-principal enable ci",))
+@click.argument("name")
+@commands.server_only
+@commands.output
+def enable(session: Session, name: str, out: Output) -> None:
+    """Take its tokens again."""
+    from runyard.client import service_principals
+
+    changed = service_principals.change(session.http, name, is_disabled=False)
+    out.done(f"Enabled service principal '{name}'.", changed)
+
+
+@service_principal.command(examples=("runyard service-principal delete ci",))
+@click.argument("name")
+@commands.yes
+@commands.server_only
+@commands.output
+def delete(session: Session, name: str, yes: bool, out: Output) -> None:
+    """Delete a service principal with its roles and tokens. This can't be undone."""
+    from runyard.client import service_principals
+
+    question = f"Delete the service principal '{name}' for good? Disabling can be undone, this can't."
+    asking.sure(question, yes=yes)
+    service_principals.delete(session.http, name)
+    out.done(f"Deleted service principal '{name}'.", {"deleted": name})

@@ -1,0 +1,150 @@
+"""`runyard trash`."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runyard.cli import asking, commands, moments, texts
+from runyard.cli.commands import Group
+from runyard.cli.output import Column, Output
+from runyard.cli.session import Session
+
+if TYPE_CHECKING:
+    from runyard.client.trash import Wanted
+
+KINDS = ("workspace", "experiment", "run", "model")
+
+_LIST = (
+    Column("kind"),
+    Column("id", whole=True),
+    Column("name"),
+    Column("experiment_name", head="experiment"),
+    Column("deleted_time", "time", "deleted"),
+    Column("purge_time", "time", "gone by itself"),
+    Column("runs", "number"),
+    Column("points", "number"),
+    Column("artifact_bytes", "bytes", "files"),
+)
+
+
+@click.group(cls=Group)
+def trash() -> None:
+    """What was deleted, until it is purged.
+
+    THING is a kind and an id, as the list shows them: run:3f2a9c1e..., experiment:12, model:m-..., or
+    workspace:NAME. What was deleted with its experiment is restored and purged with it.
+    """
+
+
+def _filtered(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say which entries; the command gets them as `wanted`."""
+
+    @click.option(
+        "--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only such; may be given again."
+    )
+    @click.option("-e", "--experiment", metavar="ID", help="Only of this experiment, by its id.")
+    @click.option("--before", metavar="TIME", help="Only what was deleted before: 30d (ago), 2026-01-31.")
+    @functools.wraps(command)
+    def with_filter(
+        *args: Any, kinds: tuple[str, ...], experiment: str | None, before: str | None, **kwargs: Any
+    ) -> Any:
+        from runyard.client.trash import Wanted
+
+        if experiment is not None and not (experiment.isascii() and experiment.isdigit()):
+            raise click.UsageError(
+                "--experiment takes an id here: several deleted ones may have had one name."
+            )
+        at = None if before is None else moments.parse(before, now_ms=int(time.time() * 1000))
+        return command(*args, wanted=Wanted(kinds, experiment, at), **kwargs)
+
+    return with_filter
+
+
+@trash.command("list", examples=("runyard trash list", "runyard trash list --kind run --before 30d --sizes"))
+@_filtered
+@click.option("--sizes", is_flag=True, help="Also how much each takes; this may take a while.")
+@commands.limit
+@commands.server
+@commands.output
+def list_(session: Session, wanted: Wanted, sizes: bool, limit: int, out: Output) -> None:
+    """List what is in the trash, the newest first."""
+    from runyard.client import trash as client
+
+    found, more = client.listing(session.http, wanted, sizes=sizes, limit=limit)
+    out.rows(found, _LIST if sizes else _LIST[:-3], more=more, empty="The trash is empty.")
+
+
+@trash.command(examples=("runyard trash restore run:3f2a9c1e5b6d4c7f8a9b0c1d2e3f4a5b experiment:12",))
+@click.argument("things", metavar="THING...", nargs=-1, required=True)
+@commands.server
+@commands.output
+def restore(session: Session, things: tuple[str, ...], out: Output) -> None:
+    """Bring things back, all or none."""
+    from runyard.client import trash as client
+
+    restored = client.restore(session.http, _named(things))
+    out.done(f"Restored {_told(restored)}.", restored)
+
+
+@trash.command(
+    examples=(
+        "runyard trash purge --before 30d --dry-run",
+        "runyard trash purge run:3f2a9c1e5b6d4c7f8a9b0c1d2e3f4a5b",
+        "runyard trash purge --all --yes",
+    )
+)
+@click.argument("things", metavar="[THING...]", nargs=-1)
+@_filtered
+@click.option("--all", "everything", is_flag=True, help="All that is in the trash.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would go.")
+@commands.yes
+@commands.server
+@commands.output
+def purge(
+    session: Session,
+    things: tuple[str, ...],
+    wanted: Wanted,
+    everything: bool,
+    dry_run: bool,
+    yes: bool,
+    out: Output,
+) -> None:
+    """Destroy what is in the trash for good, and free its space. This can't be undone."""
+    from runyard.client import trash as client
+
+    some = any(wanted)
+    if sum((bool(things), some, everything)) != 1:
+        raise click.UsageError("Say what to purge: THINGS, or --kind, --experiment, --before, or --all.")
+    items = _named(things)
+    if dry_run or not yes:
+        would = client.purge(session.http, items, wanted, dry_run=True)
+        if dry_run:
+            out.done(f"Would destroy {_told(would)}.", would)
+            return
+        asking.sure(f"Destroy {_told(would)} for good?", yes=yes)
+    gone = client.purge(session.http, items, wanted, dry_run=False)
+    rest = "" if gone.get("done", True) else " The server frees its space in the background."
+    out.done(f"Destroyed {_told(gone)}.{rest}", gone)
+
+
+def _named(things: Sequence[str]) -> list[tuple[str, str]]:
+    found = []
+    for thing in things:
+        kind, colon, identifier = thing.partition(":")
+        if kind not in KINDS or not colon or not identifier:
+            raise click.UsageError(f"{thing!r} names nothing: write KIND:ID, with one of {', '.join(KINDS)}.")
+        found.append((kind, identifier))
+    return found
+
+
+def _told(moved: dict[str, Any]) -> str:
+    """How much something is, in words."""
+    counts = [(moved.get(f"{kind}s") or 0, kind) for kind in KINDS]
+    told = ", ".join(texts.count(count, kind) for count, kind in counts if count) or "nothing"
+    size = moved.get("artifact_bytes")
+    return f"{told}, with {texts.size(size)} of files" if size else told

@@ -1,0 +1,51 @@
+"""Roles. What is told about one is a dict, as the server told it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runyard.client.address import segment
+from runyard.client.http import NATIVE, Http, Object, native_page, pages
+
+_AT = f"{NATIVE}/roles"
+
+
+def listing(http: Http) -> list[Object]:
+    """All roles: the built-in ones, then the custom ones by name.
+
+    Raises:
+        ClientError: see `errors`.
+    """
+    return pages(native_page(http, _AT), 0)[0]
+
+
+def get(http: Http, name: str) -> Object:
+    """A role.
+
+    Raises:
+        ClientError: see `errors`.
+    """
+    found: Object = http.get(f"{_AT}/{segment(name)}")
+    return found
+
+
+def save(
+    http: Http, name: str, *, actions: Sequence[str], not_actions: Sequence[str] = (), description: str = ""
+) -> Object:
+    """Make or change a custom role: it gives `actions` without `not_actions`; `*` stands for any text.
+
+    Raises:
+        ClientError: see `errors`.
+    """
+    body = {"actions": list(actions), "not_actions": list(not_actions), "description": description}
+    saved: Object = http.put(f"{_AT}/{segment(name)}", body)
+    return saved
+
+
+def delete(http: Http, name: str) -> None:
+    """Delete a custom role.
+
+    Raises:
+        ClientError: see `errors`.
+    """
+    http.delete(f"{_AT}/{segment(name)}")

@@ -1,0 +1,174 @@
+"""Workspaces, quotas, the trash and the activity log from the command line."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runyard.client.credentials import Credential
+from runyard.client.http import Http
+from tests.cli.conftest import Run, read_csv, read_json
+from tests.cli.team import Team, root, team
+
+__all__ = ["root", "team"]
+
+
+def _json(run: Run, *words: str, **more: Any) -> Any:
+    return read_json(run(*words, "-o", "json", **more))
+
+
+def test_a_life_of_a_workspace(root: Run) -> None:
+    # Given
+    words = ("workspace", "create", "vision", "--description", "Vision", "--tag", "team=v", "--tag", "old=1")
+    assert _json(root, *words)["name"] == "vision"
+    assert root("workspace", "create", "vision").exit_code == 1
+    # When it is changed
+    words = ("workspace", "update", "vision", "--description", "All eyes", "--tag", "a=b", "--untag", "old")
+    assert root(*words).exit_code == 0
+    shown = _json(root, "workspace", "show", "vision")
+    assert (shown["description"], shown["tags"]) == ("All eyes", {"a": "b", "team": "v"})
+    assert "/w/vision" in root("workspace", "show", "vision").stdout
+    # When it is archived
+    assert root("workspace", "archive", "vision").exit_code == 0
+    refused = root("experiment", "create", "/x", "-w", "vision")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert root("workspace", "activate", "vision").exit_code == 0
+    assert root("experiment", "create", "/x", "-w", "vision").exit_code == 0
+    # When it is deleted and restored
+    assert root("workspace", "delete", "vision").exit_code == 2
+    assert root("workspace", "delete", "vision", "--yes").exit_code == 0
+    assert "vision" not in {one["name"] for one in _json(root, "workspace", "list")}
+    assert "vision" in {one["name"] for one in _json(root, "workspace", "list", "--state", "deleted")}
+    assert root("workspace", "restore", "vision").exit_code == 0
+    names = {one["name"] for one in _json(root, "experiment", "list", "-w", "vision")}
+    assert names == {"Default", "/x"}
+
+
+def test_the_workspace_in_use(team: Team, root: Run) -> None:
+    assert root("workspace", "create", "in-use").exit_code == 0
+    uma = team.joined("uma")
+    assert root("workspace", "assign", "uma", "Contributor", "-w", "in-use").exit_code == 0
+    assert [one["name"] for one in _json(uma, "workspace", "list")] == ["in-use"]
+    assert uma("workspace", "use", "nowhere").exit_code == 4
+    assert uma("workspace", "use", "in-use").exit_code == 0
+    assert _json(uma, "whoami")["workspace"] == "in-use"
+    assert uma("experiment", "create", "/mine").exit_code == 0
+    assert "*" in uma("workspace", "list").stdout
+    assert _json(uma, "experiment", "list", "-w", "in-use") == _json(uma, "experiment", "list")
+    assert uma("experiment", "list", "-w", "default").exit_code == 4
+    assert uma("workspace", "use", "default").exit_code == 4
+    members = {one["name"]: one["roles"] for one in _json(uma, "workspace", "members")}
+    assert members == {"uma": ["Contributor"]}
+
+
+def test_quotas_are_shown_and_set(root: Run) -> None:
+    assert root("workspace", "create", "small").exit_code == 0
+    words = ("workspace", "quotas", "small", "--set", "runs_per_workspace=1", "--set", "params_per_run=none")
+    found = {one["name"]: one for one in _json(root, *words)}
+    assert (found["runs_per_workspace"]["limit"], found["params_per_run"]["limit"]) == (1, None)
+    again = _json(root, "workspace", "quotas", "small", "--set", "params_per_run=default")
+    assert {one["name"]: one["limit"] for one in again}["params_per_run"] is not None
+    rows = read_csv(root("workspace", "quotas", "small", "-o", "csv").stdout)
+    assert {row["name"]: row["limit"] for row in rows}["runs_per_workspace"] == "1"
+    assert root("workspace", "quotas", "small", "--set", "runs_per_workspace=many").exit_code == 2
+    assert root("workspace", "quotas", "small", "--set", "no_such_quota=1").exit_code == 1
+
+
+def test_the_trash(root: Run) -> None:
+    assert root("workspace", "create", "rubbish").exit_code == 0
+    at = ("-w", "rubbish")
+    ids = [_json(root, "experiment", "create", f"/t/{i}", *at)["experiment_id"] for i in range(3)]
+    assert root("experiment", "delete", *ids, "--yes", *at).exit_code == 0
+    # When something comes back
+    listed = _json(root, "trash", "list", "--kind", "experiment", "--sizes", *at)
+    assert {one["id"] for one in listed} == set(ids)
+    assert root("trash", "restore", f"experiment:{ids[0]}", *at).exit_code == 0
+    assert "/t/0" in {one["name"] for one in _json(root, "experiment", "list", *at)}
+    # When it is only tried
+    would = root("trash", "purge", f"experiment:{ids[1]}", "--dry-run", *at)
+    assert would.stdout.startswith("Would destroy 1 experiment")
+    assert {one["id"] for one in _json(root, "trash", "list", *at)} == set(ids[1:])
+    # When it is done
+    assert root("trash", "purge", f"experiment:{ids[1]}", *at).exit_code == 2
+    assert root("trash", "purge", f"experiment:{ids[1]}", "--yes", *at).exit_code == 0
+    assert root("trash", "purge", "--before", "1d", "--yes", *at).exit_code == 0
+    assert {one["id"] for one in _json(root, "trash", "list", *at)} == {ids[2]}
+    assert root("trash", "purge", "--all", "--yes", *at).exit_code == 0
+    assert _json(root, "trash", "list", *at) == []
+    assert root("experiment", "show", ids[1], *at).exit_code == 4
+
+
+def test_old_runs_of_an_experiment(team: Team, root: Run) -> None:
+    # Given three runs, two of them old
+    made = _json(root, "experiment", "create", "/old")["experiment_id"]
+    now = int(time.time() * 1000)
+    token = root("token", "create", "old-runs").stdout.strip()
+    with Http(team.url, None, Credential(token)) as http:
+        for start in (now - 3 * 86_400_000, now - 2 * 86_400_000, now):
+            http.post("/api/2.0/mlflow/runs/create", {"experiment_id": made, "start_time": start})
+    words = ("run", "delete", "-e", "/old")
+    for wrong in ((), ("--started-before", "1d"), ("--started-before", "1d", "abcdef", "--yes")):
+        refused = root(*words, *wrong)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+    # When, Then
+    told = _json(root, *words, "--started-before", "1d", "--yes")
+    assert told == {"experiment_id": made, "runs_deleted": 2}
+    assert len(_json(root, "run", "list", "-e", "/old")) == 1
+    told = _json(root, "run", "restore", "-e", "/old", "--deleted-since", "1h")
+    assert told == {"experiment_id": made, "runs_restored": 2}
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("restore", "experiment:999999"), 4),
+        (("restore", "12"), 2),
+        (("restore", "colour:12"), 2),
+        (("purge",), 2),
+        (("purge", "--all", "--kind", "run"), 2),
+        (("purge", "run:1", "--all"), 2),
+        (("list", "--experiment", "/a/name"), 2),
+        (("list", "--before", "soon"), 2),
+    ],
+)
+def test_what_goes_wrong_in_the_trash(root: Run, words: tuple[str, ...], code: int) -> None:
+    result = root("trash", *words)
+    assert (result.exit_code, result.stdout) == (code, "")
+
+
+def test_who_did_what(team: Team, root: Run, tmp_path: Path) -> None:
+    # Given
+    made = _json(root, "experiment", "create", "/activity")["experiment_id"]
+    assert root("experiment", "delete", made, "--yes").exit_code == 0
+    # When, Then
+    words = ("activity", "list", "--target", f"experiment:{made}", "--since", "1h")
+    found = _json(root, *words)
+    assert [one["action"] for one in found] == ["experiment.delete", "experiment.create"]
+    assert {one["actor"] for one in found} == {"root"}
+    assert _json(root, *words, "--action", "experiment.del")[0]["target"] == made
+    assert _json(root, *words, "--until", "1h") == []
+    everywhere = _json(root, "activity", "list", "--all-workspaces", "--action", "user.create", "-n", "0")
+    assert "root" in {one["target"] for one in everywhere}
+    # When it is exported
+    file = tmp_path / "activity.jsonl"
+    export = ("activity", "export", "--target", f"experiment:{made}")
+    assert root(*export, "--to", str(file)).exit_code == 0
+    actions = [json.loads(line)["action"] for line in file.read_text().splitlines()]
+    assert actions == ["experiment.create", "experiment.delete"]
+    rows = read_csv(root(*export, "--format", "csv").stdout)
+    assert [row["action"] for row in rows] == actions
+
+
+def test_whether_the_record_is_whole(root: Run) -> None:
+    head = _json(root, "activity", "head")["head"]
+    found = _json(root, "activity", "verify", "--head", head)
+    assert (found["ok"], found["complete"], found["broken"]) == (True, True, None)
+    sequence, _, digest = head.partition(":")
+    wrong = root("activity", "verify", "--head", f"{int(sequence) or 1}:{digest[::-1]}", "-o", "json")
+    assert wrong.exit_code == 1
+    assert json.loads(wrong.stdout)["broken"]["kind"] in ("rewritten", "cut")
+    assert root("activity", "verify", "--head", "nonsense").exit_code == 1

@@ -1,0 +1,95 @@
+"""`runyard experiment` against a running server."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Farm, Run, read_csv, read_json
+
+
+def test_a_life_of_an_experiment(run: Run) -> None:
+    # Given
+    made = read_json(
+        run("experiment", "create", "/cli/life", "--tag", "team=a", "--tag", "note==x", "-o", "json")
+    )
+    number = made["experiment_id"]
+    # When it is shown, by its name and by its id
+    shown = read_json(run("experiment", "show", "/cli/life", "-o", "json"))
+    assert shown == read_json(run("experiment", "show", number, "-o", "json"))
+    # Then
+    assert (shown["name"], shown["tags"], shown["runs"]) == ("/cli/life", {"team": "a", "note": "=x"}, 0)
+    # When it is renamed, deleted, restored
+    told = run("experiment", "rename", "/cli/life", "/cli/second life").stdout
+    assert told == f"Renamed experiment {number} from '/cli/life' to '/cli/second life'.\n"
+    told = run("experiment", "delete", "/cli/second life", "--yes").stdout
+    assert told == f"In the trash: '/cli/second life'. To undo: runyard experiment restore {number}\n"
+    assert read_json(run("experiment", "show", number, "-o", "json"))["lifecycle_stage"] == "deleted"
+    assert run("experiment", "restore", number).stdout == "Restored '/cli/second life'.\n"
+    assert read_json(run("experiment", "show", number, "-o", "json"))["lifecycle_stage"] == "active"
+
+
+def test_lists_in_every_form(run: Run, farm: Farm) -> None:
+    ids = [farm.experiment(f"/cli/list/{i}") for i in range(3)]
+    words = ("experiment", "list", "--filter", "name LIKE '/cli/list/%'")
+    found = read_json(run(*words, "-o", "json"))
+    assert [one["experiment_id"] for one in found] == ids[::-1]
+    rows = read_csv(run(*words, "-o", "csv").stdout)
+    assert [row["experiment_id"] for row in rows] == ids[::-1]
+    assert rows[0]["creation_time"].endswith("Z")
+    lines = run(*words).stdout.splitlines()
+    assert lines[0].split() == ["id", "name", "created", "updated"]
+    assert [line.split()[0] for line in lines[1:]] == ids[::-1]
+
+
+def test_a_limit_is_told(run: Run, farm: Farm) -> None:
+    for i in range(3):
+        farm.experiment(f"/cli/limit/{i}")
+    words = ("experiment", "list", "--filter", "name LIKE '/cli/limit/%'", "-o", "json")
+    result = run(*words, "--limit", "2")
+    assert len(read_json(result)) == 2
+    assert "--limit" in result.stderr
+    result = run(*words, "--limit", "0")
+    assert (len(read_json(result)), result.stderr) == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("show", "/cli/nothing"), 4, "/cli/nothing"),
+        (("show", "999999999"), 4, "999999999"),
+        (("show", ""), 2, "empty"),
+        (("create", "Default"), 1, "Default"),
+        (("create", "/cli/x", "--tag", "none"), 2, "KEY=VALUE"),
+        (("list", "--filter", "colour = 'red'"), 1, "colour"),
+        (("list", "--limit", "-1"), 2, "--limit"),
+        (("delete", "Default"), 2, "--yes"),
+        (("delete",), 2, "NAME"),
+        (("nothing",), 2, "nothing"),
+        (("list", "-w", "nowhere"), 4, "nowhere"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_a_code(
+    run: Run, words: tuple[str, ...], code: int, told: str
+) -> None:
+    result = run("experiment", *words)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_failed_command_writes_no_half_json(run: Run) -> None:
+    assert run("experiment", "show", "/cli/nothing", "-o", "json").stdout == ""
+
+
+def test_a_name_of_digits_is_found_when_no_id_is_the_same(run: Run, farm: Farm) -> None:
+    number = farm.experiment("20260131")
+    assert read_json(run("experiment", "show", "20260131", "-o", "json"))["experiment_id"] == number
+
+
+def test_the_workspace_in_the_address_and_by_name(run: Run, environment: dict[str, str | None]) -> None:
+    url = str(environment["RUNYARD_URL"])
+    plain = read_json(run("experiment", "list", "-o", "json"))
+    assert read_json(run("experiment", "list", "-w", "default", "-o", "json")) == plain
+    assert read_json(run("experiment", "list", "--url", f"{url}/w/default/", "-o", "json")) == plain
+    assert read_json(run("experiment", "list", "-o", "json", RUNYARD_WORKSPACE="default")) == plain
+    assert run("experiment", "list", "--url", f"{url}/w/nowhere").exit_code == 4
