@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Api, assert_refused
-from tests.api.trash_data import sql
+from tests.api.trash_data import events, sql
 
 MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
 INVALID = (400, "INVALID_PARAMETER_VALUE")
@@ -95,7 +95,7 @@ def test_more_than_a_slice(api: Api, monkeypatch: pytest.MonkeyPatch, database_u
     monkeypatch.setattr("runyard.server.tracking.service.bulk.SLICE", 3)
     experiment = api.experiment()
     runs = started(api, experiment, *range(10))
-    sql(database_url, "DELETE FROM event")
+    before = len(events(database_url))
     # When, then
     by_age = {"experiment_id": experiment, "max_timestamp_millis": 9, "max_runs": 8}
     assert api.post(f"{BY_AGE}delete-runs", by_age).ok() == {"runs_deleted": 8}
@@ -103,8 +103,8 @@ def test_more_than_a_slice(api: Api, monkeypatch: pytest.MonkeyPatch, database_u
     assert api.post(f"{LISTED}restore", {"run_ids": runs}).ok() == {"runs_restored": 8}
     assert active(api, experiment) == runs
     # Then: each transaction notes what it did
-    events = sql(database_url, "SELECT action, target_type, detail FROM event ORDER BY id")
-    counts = [(action, kind, int(detail.split('"runs":')[1].rstrip("}"))) for action, kind, detail in events]
+    noted = events(database_url, "action, target_type, detail")[before:]
+    counts = [(action, kind, int(detail.split('"runs":')[1].rstrip("}"))) for action, kind, detail in noted]
     assert counts == [
         *(("run.delete", "experiment", count) for count in (3, 3, 2)),
         *(("run.restore", "run", count) for count in (3, 3, 2)),

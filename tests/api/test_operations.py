@@ -146,7 +146,7 @@ def test_the_openapi_document_tells_every_operation_once(described: tuple[Api, A
     _, document = described
     operations = [o["operationId"] for path in document["paths"].values() for o in path.values()]
     assert len(operations) == len(set(operations))
-    assert {"postRunsLogBatch", "getExperimentsGet", "getHealth", "getRunyardServer"} <= set(operations)
+    assert {"postRunsLogBatch", "getExperimentsGet", "getHealth", "getServer"} <= set(operations)
     assert not any(path.startswith("/ajax-api") for path in document["paths"])
 
 

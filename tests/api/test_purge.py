@@ -15,6 +15,7 @@ from tests.api.trash_data import (
     TRASH,
     age,
     counts,
+    events,
     fill,
     item,
     names,
@@ -180,6 +181,27 @@ def test_the_id_of_the_last_run_is_not_given_again(api: Api, database_url: str) 
     assert sql(database_url, f"SELECT uuid FROM run WHERE uuid = '{run}'") == []
 
 
+def test_what_a_purge_frees_is_uncounted(database_url: str, tmp_path: Path) -> None:
+    # Given
+    with serve(data=str(tmp_path), database=database_url) as api:
+        experiment, gone = api.experiment(), api.experiment()
+        kept, run, inside = api.run(experiment), api.run(experiment), api.run(gone)
+        for one in (kept, run, inside):
+            fill(api, one)
+        api.post("runs/delete", {"run_id": run}).ok()
+        api.post("experiments/delete", {"experiment_id": gone}).ok()
+        # When
+        purge(api)
+        finish(api, database_url)
+    # Then the sums are those of what is left
+    ((key,),) = sql(database_url, f"SELECT id FROM run WHERE uuid = '{kept}'")
+    assert sql(database_url, "SELECT scope, id, points, runs, size, files FROM usage ORDER BY scope, id") == [
+        (0, 1, 30, 1, 5, 1),
+        (1, int(experiment), 30, 1, 5, 1),
+        (2, key, 0, 0, 5, 1),
+    ]
+
+
 def test_everything_that_a_filter_finds_goes(api: Api, database_url: str) -> None:
     # Given
     experiments = [api.experiment() for _ in range(3)]
@@ -256,11 +278,11 @@ def test_what_has_lain_its_time_goes_by_itself(database_url: str, tmp_path: Path
         assert files(tmp_path) == [f"default/{experiment}/{new}/artifacts/a/b.txt"]
         assert api.experiment("gone")
         finish(api, database_url)
-    events = sql(database_url, "SELECT actor, target_type, detail FROM event WHERE action = 'trash.purge'")
-    assert {(actor, kind) for actor, kind, _ in events} == {
+    noted = sql(database_url, "SELECT actor, target_type, detail FROM event WHERE action = 'trash.purge'")
+    assert {(actor, kind) for actor, kind, _ in noted} == {
         ("runyard", kind) for kind in ("run", "model", "experiment")
     }
-    assert all('"after_days":30' in detail and '"count":1' in detail for _, _, detail in events)
+    assert all('"after_days":30' in detail and '"count":1' in detail for _, _, detail in noted)
 
 
 def test_what_is_done_is_noted(api: Api, database_url: str) -> None:
@@ -269,16 +291,16 @@ def test_what_is_done_is_noted(api: Api, database_url: str) -> None:
     runs = [api.run(experiment) for _ in range(3)]
     for run in runs:
         api.post("runs/delete", {"run_id": run}).ok()
-    sql(database_url, "DELETE FROM event")
+    before = len(events(database_url))
     # When
     api.post(f"{TRASH}/restore", {"items": [item("run", runs[0])]}).ok()
     purge(api, item("run", runs[1]), item("run", runs[2]), dry_run=True)
     purge(api, item("run", runs[1]), item("run", runs[2]))
     purge(api)
     # Then
-    query = "SELECT actor, workspace_id, action, target_type, target, detail FROM event ORDER BY id"
     ids = f'["{runs[1]}","{runs[2]}"]'
-    assert sql(database_url, query) == [
+    noted = events(database_url, "actor, workspace_id, action, target_type, target, detail")
+    assert noted[before:] == [
         ("local", 1, "trash.restore", "run", runs[0], f'{{"count":1,"ids":["{runs[0]}"]}}'),
         ("local", 1, "trash.purge", "run", "", f'{{"count":2,"ids":{ids}}}'),
     ]

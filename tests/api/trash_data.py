@@ -13,7 +13,7 @@ DAY = 24 * 3_600_000
 Counts = dict[str, int]
 
 # What belongs to a run, by its surrogate key.
-OF_RUN = ("run_param", "run_tag", "run_metric", "run_dataset", "run_model")
+OF_RUN = ("run_param", "run_tag", "run_metric", "run_dataset", "run_model", "run_points")
 TABLES = (
     "experiment",
     "experiment_tag",
@@ -43,12 +43,14 @@ def sql(database_url: str, statement: str) -> list[tuple[Any, ...]]:
 
 
 def counts(database_url: str) -> Counts:
-    """The tables' rows, without those of a run or experiment that is only kept for its id."""
+    """The rows of those tables that have any."""
     found = {table: sql(database_url, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
-    for table in ("run", "experiment"):
-        query = f"SELECT count(*) FROM {table} WHERE lifecycle = 2 AND id = (SELECT max(id) FROM {table})"
-        found[table] -= sql(database_url, query)[0][0]
     return {table: count for table, count in found.items() if count}
+
+
+def events(database_url: str, columns: str = "action, target_type, target, detail") -> list[tuple[Any, ...]]:
+    """The activity log, the first event first."""
+    return sql(database_url, f"SELECT {columns} FROM event ORDER BY id")
 
 
 def age(database_url: str, milliseconds: int) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from runyard.server.artifacts import BlobPath, BlobStore, Usage
+from runyard.server.artifacts import BlobPath, BlobStore
+from runyard.server.artifacts import Usage as Files
 from runyard.server.artifacts.local import LocalBlobStore
 from runyard.server.auth import LOCAL
 from runyard.server.db import Database
@@ -17,14 +18,13 @@ from runyard.server.db.database import open_dialect
 from runyard.server.kernel.errors import NotFound
 from runyard.server.tracking.service import Artifacts, Destroyer, Keys
 from runyard.server.tracking.service.purge import Pace
-from runyard.server.workspaces.service import Directory, Room, default_experiments
-from runyard.server.workspaces.service import Usage as WorkspaceUsage
+from runyard.server.workspaces.service import Directory, Room, Usage, default_experiments
 from runyard.server.workspaces.service.kinds import Stopped
 from tests.api.conftest import Api, serve
 from tests.api.trash_data import OF_RUN, fill, new_model, sql
 
 NOW = 2**41
-ROW = "SELECT * FROM {0} WHERE run_id = {1} ORDER BY 1, 2, 3"
+ROW = "SELECT * FROM {0} WHERE run_id = {1} ORDER BY 1, 2"
 IN_USE = "(SELECT id FROM {} WHERE lifecycle = 0)"
 # What has no owner that is in use.
 LOST = (
@@ -132,7 +132,7 @@ async def _destroy(url: str, store: BlobStore, go_on: Some) -> bool:
     database.start()
     try:
         async with store:
-            destroyer = Destroyer(database, store, default_experiments)
+            destroyer = Destroyer(database, store, Usage(database), default_experiments)
             for step in (destroyer.runs, destroyer.models, destroyer.experiments):
                 await step(NOW, go_on)
     except Stopped:
@@ -165,7 +165,7 @@ def test_artifacts_that_can_not_be_deleted_are_tried_again(database_url: str, tm
 
 
 class _Broken(LocalBlobStore):
-    async def delete_prefix(self, path: BlobPath) -> Usage:
+    async def delete_prefix(self, path: BlobPath) -> Files:
         raise OSError(30, "Read-only file system", path)
 
 
@@ -195,7 +195,7 @@ def test_an_upload_that_ends_after_the_purge_leaves_nothing(
         database.start()
         try:
             async with _artifacts(tmp_path) as store:
-                room = Room(database, Directory(), WorkspaceUsage(database))
+                room = Room(database, Directory(), Usage(database))
                 await Artifacts(database, store, Keys(), room).write_at(LOCAL, path, chunks(), None)
         finally:
             database.close()

@@ -39,7 +39,7 @@ from runyard.server.workspaces.service import (
     Recount,
     Room,
     Trash,
-    Trashed,
+    TrashContents,
     Usage,
     Workspaces,
     default_experiments,
@@ -84,7 +84,7 @@ def make_parts(settings: Settings) -> Parts:
     directory, contents, usage = Directory(), WorkspaceContents(), Usage(database)
     find = directory.find
     gate = Gate(database, find, passwords, cookie, login=not is_loopback(settings.host))
-    purger, trash = _trash(settings, database, blobs, gate)
+    purger, trash = _trash(settings, database, blobs, usage, gate)
     return Parts(
         settings=settings,
         database=database,
@@ -108,11 +108,13 @@ def make_parts(settings: Settings) -> Parts:
     )
 
 
-def _trash(settings: Settings, database: Database, blobs: BlobStore, gate: Gate) -> tuple[Purger, Trash]:
+def _trash(
+    settings: Settings, database: Database, blobs: BlobStore, usage: Usage, gate: Gate
+) -> tuple[Purger, Trash]:
     """What lies in the trash, and how it is destroyed: what is in something goes before it."""
-    destroyer = Destroyer(database, blobs, default_experiments)
-    workspaces = DeletedWorkspaces(database, destroyer.workspace, count_experiments, gate.forget)
-    contents = Trashed([workspaces, *tracked_kinds(database, blobs, default_experiments)])
+    destroyer = Destroyer(database, blobs, usage, default_experiments)
+    workspaces = DeletedWorkspaces(database, usage, destroyer.workspace, count_experiments, gate.forget)
+    contents = TrashContents([workspaces, *tracked_kinds(database, blobs, usage, default_experiments)])
     purger = Purger(
         database,
         list(contents.kinds.values()),

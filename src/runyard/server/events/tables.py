@@ -1,6 +1,6 @@
 """The table of events.
 
-Triggers (migration 0005) refuse to delete an event and to change a sealed one. They keep mistakes out, not
+Triggers (migration 0004) refuse to delete an event and to change a sealed one. They keep mistakes out, not
 whoever may drop them: for those there is the chain of hashes.
 """
 

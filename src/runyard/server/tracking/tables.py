@@ -35,6 +35,8 @@ experiment = Table(
     Column("last_update_time", BigInteger, nullable=False),
     UniqueConstraint("workspace_id", "name"),
     Index("ix_experiment_listing", "workspace_id", "lifecycle", "creation_time", "id"),
+    # An id is never given twice: clients may still hold that of one that was purged.
+    sqlite_autoincrement=True,
 )
 
 experiment_tag = Table(
@@ -73,6 +75,8 @@ run = Table(
         "ix_run_listing", "experiment_id", "lifecycle", "start_time", "id", "status", "end_time", "user_id"
     ),
     Index("ix_run_name", "experiment_id", "name", "id"),
+    # An id is never given twice: what is on its way to the points of a purged run must not meet a new one.
+    sqlite_autoincrement=True,
 )
 
 # How many points were logged to a run, as often as they were sent. Beside `run`, whose rows would be

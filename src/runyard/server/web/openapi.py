@@ -13,10 +13,10 @@ from runyard.server.web.routes import Route
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{([^}:]+)(:path)?}")
-# What every path of one API begins with says nothing in an operation's name, but that it is our own: MLflow
-# has paths of the same names.
-_COMMON = re.compile(r"^/api/(\d\.\d/mlflow(?=/)|\d\.\d(?=/)|)/?")
-_OWN = re.compile(r"^/api/runyard/\d/")
+# What every path of one API begins with says nothing in an operation's name, but where two have one noun.
+_COMMON = re.compile(
+    r"^/api/(\d\.\d/mlflow(?=/(?!workspaces\b))|\d\.\d(?=/)|runyard/\d(?!/runs/(?:delete|restore)\b)|)/?"
+)
 
 _DESCRIPTION = (
     "MLflow's tracking API and Runyard's own. Requests are read as leniently as protobuf's JSON: 64-bit "
@@ -55,12 +55,8 @@ def document(routes: Iterable[Route], *, title: str, version: str) -> dict[str, 
 
 
 def operation_id(route: Route) -> str:
-    """`postRunsLogMetric` for POST /api/2.0/mlflow/runs/log-metric.
-
-    `postRunyardRunsDelete` for POST /api/runyard/1/runs/delete.
-    """
-    path = _OWN.sub("runyard/", _PARAMETER.sub(r"\1", route.path))
-    words = re.findall(r"[A-Za-z0-9]+", _COMMON.sub("", path))
+    """`postRunsLogMetric` for POST /api/2.0/mlflow/runs/log-metric."""
+    words = re.findall(r"[A-Za-z0-9]+", _COMMON.sub("", _PARAMETER.sub(r"\1", route.path)))
     return route.method.lower() + "".join(word[0].upper() + word[1:] for word in words)
 
 

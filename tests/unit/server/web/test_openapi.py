@@ -41,7 +41,7 @@ def _document(*routes: Route) -> dict[str, Any]:
         ("POST", "/api/2.0/mlflow/runs/log-metric", "postRunsLogMetric"),
         ("GET", "/api/2.0/mlflow/logged-models/{model_id}", "getLoggedModelsModelId"),
         ("GET", "/api/2.0/mlflow-artifacts/artifacts/{path:path}", "getMlflowArtifactsArtifactsPath"),
-        ("GET", "/api/runyard/1/server", "getRunyardServer"),
+        ("GET", "/api/runyard/1/server", "getServer"),
         ("GET", "/health", "getHealth"),
         ("GET", "/api/2.0/mlflow/workspaces/{workspace}", "getMlflowWorkspacesWorkspace"),
         ("GET", "/api/runyard/1/workspaces/{workspace}", "getWorkspacesWorkspace"),

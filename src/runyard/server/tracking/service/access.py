@@ -60,8 +60,8 @@ def visible(connection: Connection, principal: Principal, sent: Iterable[int]) -
 def places(connection: Connection, workspace: WorkspaceRef, sent: Sequence[int]) -> dict[int, Place]:
     """Where those of the experiments stand that exist in the workspace, by the ids that were sent."""
     ids = {one: one or workspace.default_experiment for one in sent}
-    found = experiments.find_many(connection, workspace.id, list(set(ids.values())))
-    return {one: Place(at, found[at].name) for one, at in ids.items() if at in found}
+    there = experiments.find_many(connection, workspace.id, list(set(ids.values())))
+    return {one: Place(found, there[found].name) for one, found in ids.items() if found in there}
 
 
 def in_scope(connection: Connection, keys: Keys, principal: Principal, run: str) -> bool:

@@ -101,7 +101,7 @@ class Artifacts:
         blob = _inside(info.artifact_uri, path)
         rules.check_upload_path(blob)
         home = Home(principal.workspace, info.experiment_id, info.id, run)
-        return await self._kept(principal, blob, await self._write(home, blob, chunks, None))
+        return await self._write(home, blob, chunks, None)
 
     async def list_at(self, principal: Principal, path: str) -> Sequence[Entry]:
         """A folder by its whole path."""
@@ -122,7 +122,7 @@ class Artifacts:
         blob = parse_blob_path(path)
         rules.check_upload_path(blob)
         home = await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
-        return await self._kept(principal, blob, await self._write(home, blob, chunks, size))
+        return await self._write(home, blob, chunks, size)
 
     async def delete_at(self, principal: Principal, path: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing there is fine."""
@@ -162,7 +162,7 @@ class Artifacts:
             async with self._room.upload(home, replaced=await self._size_of(blob), size=size) as file:
                 info = await self._uploads().complete_upload(blob, upload, parts)
                 file.stored(info.size)
-        return await self._kept(principal, blob, info)
+        return await self._kept(home, blob, info)
 
     async def abort_upload(self, principal: Principal, path: str, upload: UploadId) -> None:
         """Drop an upload and its parts."""
@@ -177,7 +177,7 @@ class Artifacts:
         async with self._room.upload(home, replaced=await self._size_of(blob), size=size) as file:
             info = await self._store.write(blob, file.checked(chunks), size_hint=size)
             file.stored(info.size)
-            return info
+        return await self._kept(home, blob, info)
 
     async def _size_of(self, blob: BlobPath) -> int | None:
         try:
@@ -185,17 +185,18 @@ class Artifacts:
         except NotFound:
             return None
 
-    async def _kept(self, principal: Principal, blob: BlobPath, stored: BlobInfo) -> BlobInfo:
-        """What was stored, if its owner is still there: an upload takes long, and a purge is past by now.
+    async def _kept(self, home: Home, blob: BlobPath, stored: BlobInfo) -> BlobInfo:
+        """What was stored, if its owner is still there: an upload takes long, and a purge may be past by now.
 
         Raises:
             NotFound: the owner was purged meanwhile; the file is gone too.
         """
-        is_model, owner = _owner_of(blob)
-        find = models.find if is_model else runs.find
-        if await self._database.read_point(lambda c: find(c, principal.workspace.id, owner)) is None:
-            await self._store.delete_prefix(blob)
-            raise missing_model(owner) if is_model else missing_run(owner)
+        find, missing = (models.find, missing_model) if home.run is None else (runs.find, missing_run)
+        workspace = home.workspace.id
+        if await self._database.read_point(lambda c: find(c, workspace, home.name)) is None:
+            gone = await self._store.delete_prefix(blob)
+            self._room.freed(home, gone.files, gone.size)
+            raise missing(home.name)
         return stored
 
     def _uploads(self) -> MultipartUploads:
@@ -234,7 +235,7 @@ class Artifacts:
 
     def _owner(self, connection: Connection, principal: Principal, path: str, permission: Permission) -> Home:
         segments = path.split("/")
-        is_model, owner = _owner_of(path)
+        is_model = len(segments) > 3 and segments[2] == "models"
         marker = 4 if is_model else 3
         workspace = principal.workspace.name
         if len(segments) <= marker or segments[0] != workspace or segments[marker] != "artifacts":
@@ -244,6 +245,7 @@ class Artifacts:
                 f"{workspace}/<experiment>/models/<model>/artifacts.",
                 field="path",
             )
+        owner = segments[marker - 1]
         missing = partial(missing_model if is_model else missing_run, owner)
         lifecycle: int
         key: int | None = None
@@ -265,14 +267,6 @@ class Artifacts:
                 f"The artifacts of {owner} can't be changed: it is deleted; restore it first.", field="path"
             )
         return Home(principal.workspace, place.experiment, key, owner)
-
-
-def _owner_of(path: str) -> tuple[bool, str]:
-    """Whether a path would be a logged model's, and whose it would be."""
-    segments = path.split("/")
-    is_model = len(segments) > 3 and segments[2] == "models"
-    marker = 4 if is_model else 3
-    return is_model, segments[marker - 1] if len(segments) >= marker else ""
 
 
 def _stored_here(uri: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from runyard.server.auth import Permission, Place, Principal, note
+from runyard.server.auth.service import end_of_runs
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock
 from runyard.server.kernel.errors import InvalidArgument
@@ -20,7 +21,8 @@ MAX_RUNS = 10_000
 # About 10 ms.
 SLICE = 1000
 
-Move = Callable[[Transaction, Sequence[int]], int]
+# What is done with runs: their keys by id; returns how many it changed.
+Move = Callable[[Transaction, Mapping[str, int]], int]
 
 
 class RunBulk:
@@ -45,6 +47,7 @@ class RunBulk:
 
         def mutate(tx: Transaction, experiment: int, limit: int) -> tuple[int, int]:
             found = store.older_runs(tx, experiment, start_time, limit)
+            end_of_runs(tx, list(found.values()))
             return len(found), store.delete_runs(tx, found, now)
 
         return await self._by_age(principal, experiment_id, most, "run.delete", mutate)
@@ -69,9 +72,12 @@ class RunBulk:
             PermissionDenied: the principal may not delete one.
         """
         now = clock.now_ms()
-        return await self._listed(
-            principal, run_ids, "run.delete", lambda tx, found: store.delete_runs(tx, found, now)
-        )
+
+        def move(tx: Transaction, found: Mapping[str, int]) -> int:
+            end_of_runs(tx, list(found))
+            return store.delete_runs(tx, list(found.values()), now)
+
+        return await self._listed(principal, run_ids, "run.delete", move)
 
     async def restore(self, principal: Principal, run_ids: Sequence[str]) -> int:
         """Restore runs; returns how many were deleted.
@@ -83,7 +89,10 @@ class RunBulk:
         """
         now = clock.now_ms()
         return await self._listed(
-            principal, run_ids, "run.restore", lambda tx, found: store.restore(tx, "run", found, now)
+            principal,
+            run_ids,
+            "run.restore",
+            lambda tx, found: store.restore(tx, "run", list(found.values()), now),
         )
 
     async def _by_age(
@@ -147,7 +156,7 @@ class RunBulk:
 
     def _checked(
         self, connection: Connection, principal: Principal, ids: Sequence[str], *, restoring: bool
-    ) -> list[int]:
+    ) -> dict[str, int]:
         """The keys of runs, all of which the principal may delete and restore."""
         found = runs.find_ids(connection, ids)
         for run in ids:
@@ -156,4 +165,4 @@ class RunBulk:
                 raise refused
         if restoring:
             check_homes(connection, principal, {run: found[run].experiment_id for run in ids})
-        return [found[run].id for run in ids]
+        return {run: found[run].id for run in ids}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -21,10 +21,12 @@ from runyard.server.kernel import clock
 from runyard.server.kernel.errors import RunyardError
 from runyard.server.metrics import engine
 from runyard.server.tracking.service.trash import FindDefaults, folder_of
+from runyard.server.tracking.store import points
 from runyard.server.tracking.store import purge as store
 from runyard.server.tracking.store import trash as trash_store
 from runyard.server.tracking.types import Noun
-from runyard.server.workspaces.service import GoOn
+from runyard.server.workspaces.service import GoOn, Usage
+from runyard.server.workspaces.types import Sums
 
 T = TypeVar("T")
 
@@ -71,12 +73,16 @@ class Destroyer:
     Args:
         database: where things live.
         blobs: where their artifacts live.
+        usage: what is counted.
         find_defaults: the experiments that are emptied and stay.
     """
 
-    def __init__(self, database: Database, blobs: BlobStore, find_defaults: FindDefaults) -> None:
+    def __init__(
+        self, database: Database, blobs: BlobStore, usage: Usage, find_defaults: FindDefaults
+    ) -> None:
         self._database = database
         self._blobs = blobs
+        self._usage = usage
         self._find_defaults = find_defaults
         self._pace = Pace()
         self._late_ms = 0 if database.dialect.name == "sqlite" else _LATE_MS
@@ -107,12 +113,13 @@ class Destroyer:
                 continue
             await self._drain(partial(self._rest, [one.key]), go_on)
             path = folder_of(one.location, one.key, "experiment", str(one.key))
-            if not await self._delete_folders([path]):
+            if not await self._delete_folder(path, one.workspace_id, one.key):
                 continue
             if one.since > now - self._late_ms:
                 later.append(one.since + self._late_ms)
             else:
-                await self._database.write(partial(self._experiment_row, [one.key], now))
+                await self._usage.flush()
+                await self._database.write(partial(self._experiment_row, one, now))
         return min(later, default=None)
 
     async def workspace(self, workspace: int, now: int, go_on: GoOn) -> None:
@@ -138,11 +145,13 @@ class Destroyer:
                 rows = self._run_rows if noun == "run" else self._model_rows
                 await self._drain(partial(rows, batch), go_on)
                 gone = await self._delete_artifacts(noun, batch)
-                due = [one.key for one in gone if one.since <= now - self._late_ms]
+                due = [one for one in gone if one.since <= now - self._late_ms]
                 later += [one.since + self._late_ms for one in gone if one.since > now - self._late_ms]
                 if due:
                     await go_on()
-                    await self._write(partial(_delete, noun, due, now))
+                    # Or what is on its way to the sums of these would bring them back.
+                    await self._usage.flush()
+                    await self._write(partial(self._delete, noun, due))
         return min(later, default=None)
 
     def _run_rows(self, runs: Sequence[store.Marked], tx: Transaction, rows: int) -> bool:
@@ -166,10 +175,12 @@ class Destroyer:
             forget_experiments(tx, experiments)
         return done
 
-    def _experiment_row(self, experiments: Sequence[int], now: int, tx: Transaction) -> None:
-        kept = self._find_defaults(tx).intersection(experiments)
-        store.empty_experiments(tx, list(kept), now)
-        store.delete_experiments(tx, [key for key in experiments if key not in kept])
+    def _experiment_row(self, one: store.MarkedExperiment, now: int, tx: Transaction) -> None:
+        if one.key in self._find_defaults(tx):
+            store.empty_experiments(tx, [one.key], now)
+        else:
+            store.delete_experiments(tx, [one.key])
+            self._usage.experiment_gone(tx, one.workspace_id, one.key)
 
     async def _measured(self, runs: Sequence[int], go_on: GoOn) -> None:
         """Delete the points by which runs measure models."""
@@ -203,36 +214,52 @@ class Destroyer:
         await asyncio.sleep(took)
         return found
 
+    def _delete(self, noun: Noun, owners: Sequence[store.Marked], tx: Transaction, _: int) -> None:
+        keys = [one.key for one in owners]
+        if noun == "model":
+            store.delete_models(tx, keys)
+            return
+        logged = points.of_runs(tx, keys)
+        at: dict[tuple[int, int], list[int]] = {}
+        for one in owners:
+            at.setdefault((one.workspace_id, one.experiment_id), []).append(one.key)
+        for (workspace, experiment), runs in at.items():
+            total = sum(logged.get(run, 0) for run in runs)
+            self._usage.runs_gone(tx, workspace, experiment, runs, total)
+        points.forget(tx, keys)
+        store.delete_runs(tx, keys)
+
     async def _delete_artifacts(self, noun: Noun, owners: Sequence[store.Marked]) -> list[store.Marked]:
         """Delete the artifacts of runs or models; returns those whose are gone."""
         gone: list[store.Marked] = []
         for start in range(0, len(owners), _FOLDERS):
             some = owners[start : start + _FOLDERS]
-            paths = [folder_of(one.location, one.experiment_id, noun, one.id) for one in some]
-            if await self._delete_folders(paths):
-                gone += some
+            done = await asyncio.gather(
+                *(
+                    self._delete_folder(
+                        folder_of(one.location, one.experiment_id, noun, one.id),
+                        one.workspace_id,
+                        one.experiment_id,
+                    )
+                    for one in some
+                )
+            )
+            gone += [one for one, deleted in zip(some, done, strict=True) if deleted]
         return gone
 
-    async def _delete_folders(self, paths: Iterable[BlobPath | None]) -> bool:
-        """Delete folders at once; whether all are gone. A later round tries the others again."""
-        deleted = [self._blobs.delete_prefix(path) for path in paths if path is not None]
-        failed = [
-            result
-            for result in await asyncio.gather(*deleted, return_exceptions=True)
-            if isinstance(result, BaseException)
-        ]
-        for error in failed:
-            if not isinstance(error, OSError | RunyardError):
-                raise error
-            _log.warning("artifacts of something purged can't be deleted yet: %s", error)
-        return not failed
-
-
-def _delete(noun: Noun, keys: Sequence[int], now: int, tx: Transaction, _: int) -> None:
-    if noun == "run":
-        store.delete_runs(tx, keys, now)
-    else:
-        store.delete_models(tx, keys)
+    async def _delete_folder(self, path: BlobPath | None, workspace: int, experiment: int) -> bool:
+        """Delete a folder; whether it is gone. A later round tries again."""
+        if path is None:
+            return True
+        try:
+            files = await self._blobs.delete_prefix(path)
+        except (OSError, RunyardError) as error:
+            _log.warning("the artifacts in %s, which was purged, can't be deleted yet: %s", path, error)
+            return False
+        if files.files:
+            # What is counted of a run goes with its row.
+            self._usage.add(workspace, experiment, Sums(size=-files.size, files=-files.files))
+        return True
 
 
 def _delete_measured(keys: Sequence[Row], tx: Transaction, _: int) -> None:

@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from runyard.server.artifacts import BlobPath, BlobStore, Usage, parse_blob_path
+from runyard.server.artifacts import BlobPath, BlobStore, parse_blob_path
+from runyard.server.artifacts import Usage as Files
 from runyard.server.auth import Permission, Place, Principal
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock
-from runyard.server.tracking.store import sizes
+from runyard.server.tracking.store import models, points
 from runyard.server.tracking.store import trash as store
 from runyard.server.tracking.types import Noun
-from runyard.server.workspaces.service import TrashEntry, TrashPosition, TrashSize
+from runyard.server.workspaces.service import TrashEntry, TrashPosition, TrashSize, Usage
+from runyard.server.workspaces.types import Scope, Sums
 
 SCHEME = "mlflow-artifacts:/"
-# Points of an experiment are counted while it has at most so many series.
-MOST_SERIES = 1_000_000
 
 FindDefaults = Callable[[Connection], set[int]]
 """The experiments that workspaces rely on: they can be emptied, and stay."""
@@ -30,6 +30,7 @@ class TrackedKind:
     Attributes:
         database: where it lives.
         blobs: where the artifacts live.
+        usage: what is counted.
         name: the kind's name.
         restore_with: what restoring takes, as deleting does.
         find_defaults: see there.
@@ -37,6 +38,7 @@ class TrackedKind:
 
     database: Database
     blobs: BlobStore
+    usage: Usage
     name: Noun
     restore_with: Permission
     find_defaults: FindDefaults
@@ -90,48 +92,42 @@ class TrackedKind:
         store.free_names(tx, [key for key in keys if key not in defaults])
 
     async def size(self, entries: Sequence[TrashEntry], deadline: float) -> list[TrashSize]:
-        """How much each entry takes."""
-        found: list[TrashSize] = []
-        measured = await self.database.read(lambda c: self._measure(c, entries, deadline))
-        for entry, (runs, points, location) in zip(entries, measured, strict=True):
-            usage = await self._usage(entry, location, deadline)
-            files, size = (None, None) if usage is None else (usage.files, usage.size)
-            found.append(TrashSize(runs, points, files, size))
-        return found
+        """How much each entry takes: as it is counted, but for the files of models."""
+        if self.name == "model":
+            return await self._models(entries, deadline)
+        found = await self.database.read(lambda c: self._counted(c, [entry.key for entry in entries]))
+        return [TrashSize(sums.runs, sums.points, sums.files, sums.size) for sums in found]
 
-    def _measure(
-        self, connection: Connection, entries: Sequence[TrashEntry], deadline: float
-    ) -> list[tuple[int, int | None, str]]:
-        """Per entry the runs, the points and where the artifacts are."""
-        keys = [entry.key for entry in entries]
-        homes = [entry.place.experiment for entry in entries if entry.place is not None]
-        locations = store.locations(connection, homes)
-        at = [locations.get(home, "") for home in homes]
+    def _counted(self, connection: Connection, keys: Sequence[int]) -> list[Sums]:
         if self.name == "experiment":
-            runs = [sizes.count_runs(connection, key) for key in keys]
-            found = [
-                sizes.points_of_experiment(connection, key, MOST_SERIES)
-                if clock.monotonic() < deadline
-                else None
-                for key in keys
-            ]
-            return list(zip(runs, found, at, strict=True))
-        count = sizes.points_of_runs if self.name == "run" else sizes.points_of_models
-        points = count(connection, keys) if clock.monotonic() < deadline else None
-        each = 1 if self.name == "run" else 0
+            return [self.usage.total(connection, (Scope.EXPERIMENT, key)) for key in keys]
+        logged = points.of_runs(connection, keys)
+        files = [self.usage.total(connection, (Scope.RUN, key)) for key in keys]
         return [
-            (each, None if points is None else points.get(key, 0), here)
-            for key, here in zip(keys, at, strict=True)
+            Sums(points=logged.get(key, 0), runs=1, size=sums.size, files=sums.files)
+            for key, sums in zip(keys, files, strict=True)
         ]
 
-    async def _usage(self, entry: TrashEntry, location: str, deadline: float) -> Usage | None:
+    async def _models(self, entries: Sequence[TrashEntry], deadline: float) -> list[TrashSize]:
+        homes = [entry.place.experiment for entry in entries if entry.place is not None]
+
+        def read(connection: Connection) -> tuple[dict[int, int], dict[int, str]]:
+            measured = models.count_points(connection, [entry.key for entry in entries])
+            return measured, store.locations(connection, homes)
+
+        measured, locations = await self.database.read(read)
+        found: list[TrashSize] = []
+        for entry, home in zip(entries, homes, strict=True):
+            path = folder_of(locations.get(home, ""), home, self.name, entry.id)
+            files = await self._measure(path, deadline)
+            each = (None, None) if files is None else (files.files, files.size)
+            found.append(TrashSize(0, measured.get(entry.key, 0), *each))
+        return found
+
+    async def _measure(self, path: BlobPath | None, deadline: float) -> Files | None:
         left = deadline - clock.monotonic()
-        if left <= 0:
-            return None
-        experiment = entry.place.experiment if entry.place else 0
-        path = folder_of(location, experiment, self.name, entry.id)
-        if path is None:
-            return Usage(0, 0)
+        if path is None or left <= 0:
+            return Files(0, 0) if path is None else None
         try:
             async with asyncio.timeout(left):
                 return await self.blobs.usage(path)
@@ -151,14 +147,19 @@ class TrackedKind:
         )
 
 
-def tracked_kinds(database: Database, blobs: BlobStore, find_defaults: FindDefaults) -> list[TrackedKind]:
+def tracked_kinds(
+    database: Database, blobs: BlobStore, usage: Usage, find_defaults: FindDefaults
+) -> list[TrackedKind]:
     """The kinds, in the order in which they come back: what others are in comes first."""
     permissions: dict[Noun, Permission] = {
         "experiment": Permission.EXPERIMENT_DELETE,
         "run": Permission.RUN_DELETE,
         "model": Permission.MODEL_DELETE,
     }
-    return [TrackedKind(database, blobs, noun, needed, find_defaults) for noun, needed in permissions.items()]
+    return [
+        TrackedKind(database, blobs, usage, noun, needed, find_defaults)
+        for noun, needed in permissions.items()
+    ]
 
 
 def folder_of(location: str, experiment: int, noun: Noun, owner: str) -> BlobPath | None:

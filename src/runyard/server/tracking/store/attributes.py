@@ -101,5 +101,5 @@ def lock_runs(tx: Transaction, runs: Collection[int]) -> None:
 
     On SQLite there is one process that writes.
     """
-    if tx.dialect.name == "postgresql":
+    if runs and tx.dialect.name == "postgresql":
         tx.rows(_lock, locks=[_LOCKS | run for run in sorted(runs)])

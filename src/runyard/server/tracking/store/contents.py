@@ -7,34 +7,31 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, func, literal_column, select
 from sqlalchemy.sql.functions import coalesce
 
-from runyard.server.db import Connection, Query, in_list
+from runyard.server.db import Connection, Query, Row, in_list
 from runyard.server.tracking import tables as t
 from runyard.server.tracking.types import Lifecycle
 
 _e, _r, _m, _p = t.experiment.c, t.run.c, t.logged_model.c, t.run_points.c
 _here = _e.workspace_id == bindparam("workspace")
+_PURGED = int(Lifecycle.PURGED)
 
 _experiments = Query(select(_e.id, _e.workspace_id))
-_places = Query(select(_e.id, _e.name, _e.lifecycle).where(_here))
+_places = Query(select(_e.id, _e.name, _e.lifecycle).where(_here, _e.lifecycle < _PURGED))
 _count_experiments = Query(select(_e.lifecycle, func.count()).where(_here).group_by(_e.lifecycle))
-_count_runs, _count_models = (
+_count_runs, _count_models, _count_runs_in, _count_models_in = (
     Query(
-        select(c.lifecycle, func.count())
-        .select_from(t.experiment.join(table, c.experiment_id == _e.id))
-        .where(_here)
-        .group_by(c.lifecycle)
+        select(_e.lifecycle, table.c.lifecycle, func.count())
+        .select_from(t.experiment.join(table, table.c.experiment_id == _e.id))
+        .where(where)
+        .group_by(_e.lifecycle, table.c.lifecycle)
     )
-    for table, c in ((t.run, _r), (t.logged_model, _m))
+    for where in (_here, in_list(_e.id, "experiments"))
+    for table in (t.run, t.logged_model)
 )
-_count_runs_in, _count_models_in = (
-    Query(
-        select(c.lifecycle, func.count()).where(in_list(c.experiment_id, "experiments")).group_by(c.lifecycle)
-    )
-    for c in (_r, _m)
-)
-_other = Query(select(_e.id).where(_here, _e.id != bindparam("default")).limit(1))
+_other = Query(select(_e.id).where(_here, _e.id != bindparam("default"), _e.lifecycle < _PURGED).limit(1))
 _any_run, _any_model = (
-    Query(select(c.id).where(c.experiment_id == bindparam("default")).limit(1)) for c in (_r, _m)
+    Query(select(c.id).where(c.experiment_id == bindparam("default"), c.lifecycle < _PURGED).limit(1))
+    for c in (_r, _m)
 )
 _every_sum = select(
     _r.experiment_id, func.count(), coalesce(func.sum(_p.points), literal_column("0"))
@@ -60,16 +57,24 @@ def places(connection: Connection, workspace: int) -> list[tuple[int, str, Lifec
 def count(connection: Connection, workspace: int) -> tuple[Numbers, Numbers, Numbers]:
     """How many experiments, runs and logged models a workspace has."""
     experiments: Numbers = dict(connection.rows(_count_experiments, workspace=workspace))
-    runs: Numbers = dict(connection.rows(_count_runs, workspace=workspace))
-    models: Numbers = dict(connection.rows(_count_models, workspace=workspace))
-    return experiments, runs, models
+    runs, models = (connection.rows(query, workspace=workspace) for query in (_count_runs, _count_models))
+    return experiments, _numbers(runs), _numbers(models)
 
 
 def count_in(connection: Connection, experiments: Sequence[int]) -> tuple[Numbers, Numbers]:
     """How many runs and logged models some experiments have."""
-    runs: Numbers = dict(connection.rows(_count_runs_in, experiments=list(experiments)))
-    models: Numbers = dict(connection.rows(_count_models_in, experiments=list(experiments)))
-    return runs, models
+    ids = list(experiments)
+    runs, models = (connection.rows(query, experiments=ids) for query in (_count_runs_in, _count_models_in))
+    return _numbers(runs), _numbers(models)
+
+
+def _numbers(rows: Sequence[Row]) -> Numbers:
+    """Rows of (the experiment's lifecycle, the thing's own, number): the one further gone counts."""
+    found: Numbers = {}
+    for experiment, own, number in rows:
+        lifecycle = max(experiment, own)
+        found[lifecycle] = found.get(lifecycle, 0) + number
+    return found
 
 
 def is_empty(connection: Connection, workspace: int, default: int) -> bool:

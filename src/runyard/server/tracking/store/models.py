@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, and_, bindparam, case, delete, select, tuple_, update
+from sqlalchemy import Table, and_, bindparam, case, delete, func, select, tuple_, update
 
 from runyard.server.auth import Place
 from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
@@ -101,6 +101,9 @@ _points = Query(
     .select_from(_mm.join(t.run, t.run.c.id == _mm.c.run_id))
     .where(in_list(_mm.c.model_id, "ids"))
     .order_by(*_mm.primary_key.columns)
+)
+_count_points = Query(
+    select(_mm.c.model_id, func.count()).where(in_list(_mm.c.model_id, "ids")).group_by(_mm.c.model_id)
 )
 _params_of = Query(
     select(_p.c.key_id, _p.c.value).where(
@@ -236,6 +239,11 @@ def set_status(tx: Transaction, model_id: int, status: ModelStatus, now: int) ->
 def delete_model(tx: Transaction, model_id: int, now: int) -> None:
     """Move a model to the trash."""
     tx.execute(_delete, mid=model_id, now=now, now_=now)
+
+
+def count_points(connection: Connection, models: Sequence[int]) -> dict[int, int]:
+    """How many points measure each of these models that any do."""
+    return dict(connection.rows(_count_points, ids=list(models)))
 
 
 def params_of(connection: Connection, model_id: int, keys: Sequence[int]) -> dict[int, str]:

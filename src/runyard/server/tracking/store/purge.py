@@ -2,10 +2,6 @@
 
 Every function may be called again after it was stopped anywhere: what is gone is passed over. The row of a
 run, model or experiment goes last: until then it says that there is something to go on with.
-
-SQLite gives the id of its last row again when that row is deleted. What was prepared for the old one (a
-fold of its points) could then meet the new one, so the last run and the last experiment stay as empty rows
-until another has followed: nobody sees them, in the workspace and the experiment that always exist.
 """
 
 from __future__ import annotations
@@ -28,7 +24,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.base import Executable
 
-from runyard.server.auth import DEFAULT_WORKSPACE
 from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list, nested
 from runyard.server.tracking import tables as t
 from runyard.server.tracking.types import Lifecycle, Noun
@@ -43,6 +38,7 @@ class Marked(NamedTuple):
 
     key: int
     id: str
+    workspace_id: int
     experiment_id: int
     # Where its experiment keeps the artifacts.
     location: str
@@ -62,7 +58,7 @@ class MarkedExperiment(NamedTuple):
 def _marked(table: Table) -> Query:
     """Marked things: those of a marked experiment, whatever they say themselves, and others."""
     c = table.c
-    columns = (c.id, c.uuid, _e.id, _e.artifact_location)
+    columns = (c.id, c.uuid, _e.workspace_id, _e.id, _e.artifact_location)
     joined = nested(t.experiment, table, c.experiment_id == _e.id)
     behind = c.id > bindparam("key")
     alone = select(*columns, c.deleted_time).select_from(joined)
@@ -98,7 +94,7 @@ def _some(table: Table, owner: str, condition: Any = None) -> Query:
     return Query(build)
 
 
-OF_RUNS = tuple(_some(table, "run_id") for table in (t.run_param, t.run_tag, t.run_metric, t.run_points))
+OF_RUNS = tuple(_some(table, "run_id") for table in (t.run_param, t.run_tag, t.run_metric))
 OF_MODELS = tuple(
     _some(table, "model_id") for table in (t.logged_model_param, t.logged_model_tag, t.logged_model_metric)
 )
@@ -131,54 +127,30 @@ _delete_measured = Query(
 )
 
 
-def _last(table: Table) -> Any:
-    return select(func.max(table.alias().c.id)).scalar_subquery()
-
-
-def _gone(table: Table, condition: Any) -> Query:
-    """Delete the rows themselves, but for the last one on SQLite."""
-
-    def build(dialect: Dialect) -> Executable:
-        found = delete(table).where(in_list(table.c.id, "ids"), condition)
-        return found.where(table.c.id < _last(table)) if dialect.name == "sqlite" else found
-
-    return Query(build)
-
-
-def _kept(table: Table, condition: Any, **values: Any) -> Query:
-    """Put the last row away, of those that are to be deleted."""
-    found = update(table).where(in_list(table.c.id, "ids"), condition, table.c.id == _last(table))
-    return Query(found.values(lifecycle=_PURGED, **values))
-
-
 def _is_marked(table: Table) -> Any:
     home = exists().where(_e.id == table.c.experiment_id, _e.lifecycle == _PURGED)
     return or_(table.c.lifecycle == _PURGED, home)
 
 
-_run_rows = _gone(t.run, _is_marked(t.run))
+_run_rows = Query(delete(t.run).where(in_list(_r.id, "ids"), _is_marked(t.run)))
 _model_rows = Query(delete(t.logged_model).where(in_list(_m.id, "ids"), _is_marked(t.logged_model)))
-_kept_run = _kept(
-    t.run, _is_marked(t.run), experiment_id=0, deleted_time=func.coalesce(_r.deleted_time, bindparam("now"))
+_experiment_rows = Query(
+    delete(t.experiment).where(
+        in_list(_e.id, "ids"),
+        _e.lifecycle == _PURGED,
+        ~exists().where(_r.experiment_id == _e.id),
+        ~exists().where(_m.experiment_id == _e.id),
+    )
 )
-_is_empty = and_(
-    _e.lifecycle == _PURGED,
-    ~exists().where(_r.experiment_id == _e.id),
-    ~exists().where(_m.experiment_id == _e.id),
-)
-_experiment_rows = _gone(t.experiment, _is_empty)
-_kept_experiment = _kept(t.experiment, _is_empty, workspace_id=DEFAULT_WORKSPACE.id)
 _empty = Query(
     update(t.experiment)
     .where(in_list(_e.id, "ids"), _e.lifecycle == _PURGED)
     .values(lifecycle=int(Lifecycle.DELETED), last_update_time=bindparam("now"))
 )
-# A run that only keeps its id from being given again is nothing.
-_is_run = or_(_r.id < _last(t.run), _r.lifecycle < _PURGED)
 _filled = Query(
     select(_e.id).where(
         in_list(_e.id, "ids"),
-        or_(exists().where(_r.experiment_id == _e.id, _is_run), exists().where(_m.experiment_id == _e.id)),
+        or_(exists().where(_r.experiment_id == _e.id), exists().where(_m.experiment_id == _e.id)),
     )
 )
 
@@ -240,11 +212,9 @@ def delete_rest_of_experiments(tx: Transaction, experiments: Sequence[int], rows
     return delete_some(tx, (_datasets_of_experiment, _experiment_tags), experiments, rows)
 
 
-def delete_runs(tx: Transaction, runs: Sequence[int], now: int) -> None:
+def delete_runs(tx: Transaction, runs: Sequence[int]) -> None:
     """Delete the rows of runs; those that aren't marked stay."""
     tx.execute(_run_rows, ids=list(runs))
-    if tx.dialect.name == "sqlite":
-        tx.execute(_kept_run, ids=list(runs), now=now)
 
 
 def delete_models(tx: Transaction, models: Sequence[int]) -> None:
@@ -260,5 +230,3 @@ def empty_experiments(tx: Transaction, experiments: Sequence[int], now: int) -> 
 def delete_experiments(tx: Transaction, experiments: Sequence[int]) -> None:
     """Delete the rows of experiments; those that aren't marked, or hold anything, stay."""
     tx.execute(_experiment_rows, ids=list(experiments))
-    if tx.dialect.name == "sqlite":
-        tx.execute(_kept_experiment, ids=list(experiments))

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Integer, and_, bindparam, case, func, literal_column, select, update
+from sqlalchemy import Integer, and_, bindparam, case, func, literal_column, select, table, update
 from sqlalchemy import insert as insert_into
 from sqlalchemy.sql.functions import coalesce
 
@@ -123,7 +123,12 @@ _insert = Query(
         lifecycle=int(Lifecycle.ACTIVE),
     )
 )
-_last_id = Query(select(coalesce(func.max(r.c.id), 0)))
+# Where SQLite keeps the greatest id that it ever gave.
+_last_id = Query(
+    select(literal_column("seq"))
+    .select_from(table("sqlite_sequence"))
+    .where(literal_column("name") == r.name)
+)
 _next_ids = Query(
     select(func.nextval("run_id_seq")).select_from(func.generate_series(1, bindparam("count", type_=Integer)))
 )
@@ -270,7 +275,7 @@ def reserve_ids(tx: Transaction, count: int) -> list[int]:
     """Surrogate ids for `count` new runs; those that stay unused are lost on PostgreSQL."""
     if tx.dialect.name == "postgresql":
         return [row[0] for row in tx.rows(_next_ids, count=count)]
-    last: int = tx.value(_last_id)
+    last: int = tx.value(_last_id) or 0
     return list(range(last + 1, last + 1 + count))
 
 

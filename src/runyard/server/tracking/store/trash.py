@@ -7,7 +7,7 @@ their experiment is in use: what went with an experiment isn't in the trash by i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -167,7 +167,7 @@ _count_of_workspace = Query(
 
 _r = t.run.c
 _older = Query(
-    select(_r.id)
+    select(_r.id, _r.uuid)
     .where(
         _r.experiment_id == bindparam("experiment"),
         _r.lifecycle == _ACTIVE,
@@ -228,9 +228,9 @@ def locations(connection: Connection, experiments: Sequence[int]) -> dict[int, s
     return dict(connection.rows(_locations, ids=list(experiments)))
 
 
-def older_runs(tx: Transaction, experiment: int, start_time: int, limit: int) -> list[int]:
-    """The first of an experiment's active runs by their start, up to a time."""
-    return [row[0] for row in tx.rows(_older, experiment=experiment, time=start_time, limit=limit)]
+def older_runs(tx: Transaction, experiment: int, start_time: int, limit: int) -> dict[int, str]:
+    """The first of an experiment's active runs by their start, up to a time: their public ids by key."""
+    return dict(tx.rows(_older, experiment=experiment, time=start_time, limit=limit))
 
 
 def runs_deleted_since(tx: Transaction, experiment: int, since: int, limit: int) -> list[int]:
@@ -238,7 +238,7 @@ def runs_deleted_since(tx: Transaction, experiment: int, since: int, limit: int)
     return [row[0] for row in tx.rows(_deleted_since, experiment=experiment, time=since, limit=limit)]
 
 
-def delete_runs(tx: Transaction, keys: Sequence[int], now: int) -> int:
+def delete_runs(tx: Transaction, keys: Collection[int], now: int) -> int:
     """Move active runs to the trash; returns how many were active."""
     return tx.execute(_delete_runs, ids=list(keys), now=now)
 

@@ -18,7 +18,7 @@ from runyard.server.workspaces.service.recount import Recount
 from runyard.server.workspaces.service.room import Room
 from runyard.server.workspaces.service.tally import Tally
 from runyard.server.workspaces.service.trash import Trash
-from runyard.server.workspaces.service.trashed import Trashed
+from runyard.server.workspaces.service.trash_contents import TrashContents
 from runyard.server.workspaces.service.upload import Home, Upload
 from runyard.server.workspaces.service.usage import Usage
 from runyard.server.workspaces.service.workspaces import Workspaces
@@ -39,11 +39,11 @@ __all__ = [
     "Room",
     "Tally",
     "Trash",
+    "TrashContents",
     "TrashEntry",
     "TrashKind",
     "TrashPosition",
     "TrashSize",
-    "Trashed",
     "Upload",
     "Usage",
     "Workspaces",

@@ -9,7 +9,10 @@ from runyard.server.auth import Permission, Principal, WorkspaceState
 from runyard.server.auth.service import forget_workspace
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.workspaces.service.kinds import GoOn, KindName, TrashEntry, TrashPosition, TrashSize
+from runyard.server.workspaces.service.usage import Usage
 from runyard.server.workspaces.store import trash as store
+from runyard.server.workspaces.store.workspaces import remove
+from runyard.server.workspaces.types import Scope
 
 MarkContents = Callable[[int, int, GoOn], Awaitable[None]]
 """Marks all that is in a workspace, at a time."""
@@ -26,11 +29,13 @@ class DeletedWorkspaces:
 
     Attributes:
         database: where they live.
+        usage: what they hold in sum.
         mark_contents, count_contents: see there.
         changed: called after a commit that restored or marked workspaces: what is known of them is old.
     """
 
     database: Database
+    usage: Usage
     mark_contents: MarkContents
     count_contents: CountContents
     changed: Callable[[], None]
@@ -75,9 +80,12 @@ class DeletedWorkspaces:
         tx.after_commit(self.changed)
 
     async def size(self, entries: Sequence[TrashEntry], deadline: float) -> list[TrashSize]:
-        """Not known: a workspace may hold very much."""
+        """What is counted of each."""
         del deadline
-        return [TrashSize(None, None, None, None) for _ in entries]
+        found = await self.database.read(
+            lambda c: [self.usage.total(c, (Scope.WORKSPACE, entry.key)) for entry in entries]
+        )
+        return [TrashSize(sums.runs, sums.points, sums.files, sums.size) for sums in found]
 
     def pending(self, connection: Connection) -> bool:
         """Whether a workspace is to be destroyed."""
@@ -85,21 +93,21 @@ class DeletedWorkspaces:
 
     async def spread(self, now: int, go_on: GoOn) -> int | None:
         """Mark what is in the workspaces that are to be destroyed."""
-        for workspace, _ in await self.database.read(store.find_purged):
+        for workspace in await self.database.read(store.find_purged):
             await self.mark_contents(workspace, now, go_on)
         return None
 
     async def destroy(self, now: int, go_on: GoOn) -> int | None:
         """Destroy the workspaces that hold nothing any more."""
         del now
-        for workspace, _ in await self.database.read(store.find_purged):
+        for workspace in await self.database.read(store.find_purged):
             await go_on()
 
             def mutate(tx: Transaction, workspace: int = workspace) -> None:
                 forget_workspace(tx, workspace)
-                store.delete_tags(tx, workspace)
                 if not self.count_contents(tx, workspace):
-                    store.delete_purged(tx, workspace)
+                    remove(tx, workspace)
+                    self.usage.workspace_gone(tx, workspace)
 
             await self.database.write(mutate)
         return None

@@ -26,7 +26,7 @@ from runyard.server.workspaces.service.kinds import (
     TrashSize,
 )
 from runyard.server.workspaces.service.purger import DAY_MS, Purger, note_entries
-from runyard.server.workspaces.service.trashed import END, Trashed, locked
+from runyard.server.workspaces.service.trash_contents import END, TrashContents, locked
 
 MAX_ITEMS = 1000
 # Entries of a slice that marks what goes.
@@ -73,7 +73,7 @@ class Trash:
         days: how long things lie in the trash; 0 for ever.
     """
 
-    def __init__(self, database: Database, contents: Trashed, purger: Purger, *, days: int) -> None:
+    def __init__(self, database: Database, contents: TrashContents, purger: Purger, *, days: int) -> None:
         self._database = database
         self._contents = contents
         self._purger = purger

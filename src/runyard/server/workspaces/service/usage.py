@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -65,6 +66,28 @@ class Usage:
             for key in keys:
                 before = self._pending.get(key)
                 self._pending[key] = more if before is None else before + more
+
+    def runs_gone(
+        self, tx: Transaction, workspace: int, experiment: int, runs: Sequence[int], points: int
+    ) -> None:
+        """Uncount runs in the transaction that destroys them; their files are uncounted as they go."""
+        gone = Sums(points=-points, runs=-len(runs))
+        store.add(tx, {(Scope.WORKSPACE, workspace): gone, (Scope.EXPERIMENT, experiment): gone})
+        store.forget(tx, Scope.RUN, runs)
+        tx.after_commit(self.forget)
+
+    def experiment_gone(self, tx: Transaction, workspace: int, experiment: int) -> None:
+        """Uncount whatever is still counted of an experiment, in the transaction that destroys it."""
+        left = store.sums(tx, (Scope.EXPERIMENT, experiment))
+        if left:
+            store.add(tx, {(Scope.WORKSPACE, workspace): Sums() - left})
+        store.forget(tx, Scope.EXPERIMENT, [experiment])
+        tx.after_commit(self.forget)
+
+    def workspace_gone(self, tx: Transaction, workspace: int) -> None:
+        """Forget a workspace, in the transaction that destroys it."""
+        store.forget(tx, Scope.WORKSPACE, [workspace])
+        tx.after_commit(self.forget)
 
     def hold(self, keys: list[Key], size: int) -> None:
         """Keep room for bytes that are on their way; with a negative size, give it back."""

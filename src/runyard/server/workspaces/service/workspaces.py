@@ -11,12 +11,11 @@ from runyard.server.auth import DEFAULT_WORKSPACE, Principal, WorkspaceRef, Work
 from runyard.server.auth.service import entered_by, make_owner
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock
-from runyard.server.kernel.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
+from runyard.server.kernel.errors import AlreadyExists, InvalidArgument, NotFound
 from runyard.server.kernel.paging import decode_token, encode_token
 from runyard.server.workspaces import rules
 from runyard.server.workspaces.service.contents import Contents
 from runyard.server.workspaces.service.usage import Usage
-from runyard.server.workspaces.store import usage as usage_store
 from runyard.server.workspaces.store import workspaces as store
 from runyard.server.workspaces.types import Details, Quotas, QuotaUse, Scope, Sums, Workspace
 
@@ -279,23 +278,6 @@ class Workspaces:
             return _must_find(tx, found.id)
 
         return await self._database.write(mutate)
-
-    def in_trash(self, connection: Connection, until: int) -> list[Workspace]:
-        """Those that went to the trash up to a time, the first first."""
-        return store.in_trash(connection, until)
-
-    def purge(self, tx: Transaction, workspace_id: int) -> None:
-        """Delete a workspace's own rows for good, after all else of it: its name is free then.
-
-        Raises:
-            Conflict: it isn't in the trash (any more).
-        """
-        found = store.lock(tx, workspace_id)
-        if found is None or found.state is not WorkspaceState.DELETED:
-            raise Conflict("The workspace isn't in the trash any more.")
-        store.remove(tx, workspace_id)
-        usage_store.forget(tx, Scope.WORKSPACE, [workspace_id])
-        tx.after_commit(self._changed)
 
 
 def _must_find(connection: Connection, workspace_id: int) -> Workspace:

@@ -24,29 +24,26 @@ _COLUMNS = (
     _w.deleted_time,
     _w.default_experiment_id,
 )
+# Whether anybody sees it.
+_IS_THERE = _w.state < int(WorkspaceState.PURGED)
 
 _ref = Query(
     select(_w.id, _w.name, _w.default_experiment_id, _w.state, _w.quotas).where(
-        _w.name == bindparam("name"), _w.state < int(WorkspaceState.PURGED)
+        _w.name == bindparam("name"), _IS_THERE
     )
 )
-_of_id = select(*_COLUMNS).where(_w.id == bindparam("id"))
+_of_id = select(*_COLUMNS).where(_w.id == bindparam("id"), _IS_THERE)
 _by_id = Query(_of_id)
 _by_id_locked = Query(_of_id.with_for_update(key_share=True))
 _by_name = Query(select(*_COLUMNS).where(_w.name == bindparam("name")))
 _quotas = Query(select(_w.quotas).where(_w.id == bindparam("id")))
-_in_trash = Query(
-    select(*_COLUMNS)
-    .where(_w.state == int(WorkspaceState.DELETED), _w.deleted_time <= bindparam("until"))
-    .order_by(_w.deleted_time, _w.id)
-)
 _listed = select(*_COLUMNS).where(in_list(_w.state, "states"), _w.name > bindparam("after"))
 _page, _page_within = (
     Query(statement.order_by(_w.name).limit(bindparam("limit")))
     for statement in (_listed, _listed.where(in_list(_w.id, "ids")))
 )
 _names = Query(select(_w.id, _w.name).where(in_list(_w.id, "ids")))
-_all_names = Query(select(_w.id, _w.name).where(_w.state < int(WorkspaceState.PURGED)))
+_all_names = Query(select(_w.id, _w.name))
 _every_ref = Query(select(_w.id, _w.name, _w.default_experiment_id, _w.state).order_by(_w.id))
 _tags_of = Query(
     select(_t.workspace_id, _t.key, _t.value)
@@ -170,11 +167,6 @@ def search(
     else:
         rows = connection.rows(_page_within, ids=sorted(within), **wanted)
     return _load(connection, rows)
-
-
-def in_trash(connection: Connection, until: int) -> list[Workspace]:
-    """Those that went to the trash up to a time, the first first."""
-    return _load(connection, connection.rows(_in_trash, until=until))
 
 
 def insert_default(tx: Transaction, ref: WorkspaceRef, now: int) -> None:

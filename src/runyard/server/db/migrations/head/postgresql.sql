@@ -399,19 +399,6 @@ INSERT INTO usage (scope, id, points, runs, size, files) SELECT 0, e.workspace_i
 
 UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002';
 
-UPDATE run SET lifecycle = 0, deleted_time = NULL
-        WHERE lifecycle = 1 AND EXISTS (
-            SELECT 1 FROM experiment
-            WHERE experiment.id = run.experiment_id AND experiment.lifecycle = 1
-              AND (run.deleted_time >= experiment.last_update_time OR run.deleted_time IS NULL)
-        );
-
-CREATE INDEX ix_run_trash ON run (experiment_id, lifecycle, deleted_time, id) WHERE deleted_time IS NOT NULL;
-
-CREATE INDEX ix_logged_model_trash ON logged_model (experiment_id, lifecycle, deleted_time, id) WHERE deleted_time IS NOT NULL;
-
-UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';
-
 DROP INDEX ix_event_workspace_id_id;
 
 CREATE INDEX ix_event_actor_time_id ON event (actor, time, id);
@@ -429,5 +416,18 @@ CREATE TRIGGER event_unchanged BEFORE UPDATE ON event FOR EACH ROW WHEN (OLD.seq
 CREATE TRIGGER event_undeleted BEFORE DELETE ON event FOR EACH ROW EXECUTE FUNCTION event_protected('an event of the activity log is never deleted');
 
 CREATE TRIGGER event_untruncated BEFORE TRUNCATE ON event FOR EACH STATEMENT EXECUTE FUNCTION event_protected('an event of the activity log is never deleted');
+
+UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';
+
+UPDATE run SET lifecycle = 0, deleted_time = NULL
+        WHERE lifecycle = 1 AND EXISTS (
+            SELECT 1 FROM experiment
+            WHERE experiment.id = run.experiment_id AND experiment.lifecycle = 1
+              AND (run.deleted_time >= experiment.last_update_time OR run.deleted_time IS NULL)
+        );
+
+CREATE INDEX ix_run_trash ON run (experiment_id, lifecycle, deleted_time, id) WHERE deleted_time IS NOT NULL;
+
+CREATE INDEX ix_logged_model_trash ON logged_model (experiment_id, lifecycle, deleted_time, id) WHERE deleted_time IS NOT NULL;
 
 UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0004'

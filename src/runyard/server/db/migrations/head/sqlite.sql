@@ -420,19 +420,6 @@ INSERT INTO usage (scope, id, points, runs, size, files) SELECT 0, e.workspace_i
 
 UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002';
 
-UPDATE run SET lifecycle = 0, deleted_time = NULL
-        WHERE lifecycle = 1 AND EXISTS (
-            SELECT 1 FROM experiment
-            WHERE experiment.id = run.experiment_id AND experiment.lifecycle = 1
-              AND (run.deleted_time >= experiment.last_update_time OR run.deleted_time IS NULL)
-        );
-
-CREATE INDEX ix_run_trash ON run (experiment_id, lifecycle, deleted_time, id) WHERE deleted_time IS NOT NULL;
-
-CREATE INDEX ix_logged_model_trash ON logged_model (experiment_id, lifecycle, deleted_time, id) WHERE deleted_time IS NOT NULL;
-
-UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';
-
 DROP INDEX ix_event_workspace_id_id;
 
 CREATE INDEX ix_event_actor_time_id ON event (actor, time, id);
@@ -446,5 +433,62 @@ CREATE INDEX ix_event_workspace_id_time_id ON event (workspace_id, time, id);
 CREATE TRIGGER event_unchanged BEFORE UPDATE ON event WHEN OLD.sequence IS NOT NULL OR OLD.id IS NOT NEW.id OR OLD.time IS NOT NEW.time OR OLD.workspace_id IS NOT NEW.workspace_id OR OLD.actor_id IS NOT NEW.actor_id OR OLD.actor IS NOT NEW.actor OR OLD.credential IS NOT NEW.credential OR OLD.address IS NOT NEW.address OR OLD.action IS NOT NEW.action OR OLD.target_type IS NOT NEW.target_type OR OLD.target IS NOT NEW.target OR OLD.detail IS NOT NEW.detail BEGIN SELECT RAISE(ABORT, 'a sealed event of the activity log is never changed'); END;
 
 CREATE TRIGGER event_undeleted BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'an event of the activity log is never deleted'); END;
+
+UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';
+
+UPDATE run SET lifecycle = 0, deleted_time = NULL
+        WHERE lifecycle = 1 AND EXISTS (
+            SELECT 1 FROM experiment
+            WHERE experiment.id = run.experiment_id AND experiment.lifecycle = 1
+              AND (run.deleted_time >= experiment.last_update_time OR run.deleted_time IS NULL)
+        );
+
+ALTER TABLE experiment RENAME TO experiment_before;
+
+CREATE TABLE experiment (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	workspace_id BIGINT NOT NULL,
+	name TEXT NOT NULL,
+	artifact_location TEXT NOT NULL,
+	lifecycle SMALLINT NOT NULL,
+	creation_time BIGINT NOT NULL,
+	last_update_time BIGINT NOT NULL,
+	CONSTRAINT uq_experiment_workspace_id_name UNIQUE (workspace_id, name)
+);
+
+INSERT INTO experiment (id, workspace_id, name, artifact_location, lifecycle, creation_time, last_update_time) SELECT id, workspace_id, name, artifact_location, lifecycle, creation_time, last_update_time FROM experiment_before;
+
+DROP TABLE experiment_before;
+
+CREATE INDEX ix_experiment_listing ON experiment (workspace_id, lifecycle, creation_time, id);
+
+ALTER TABLE run RENAME TO run_before;
+
+CREATE TABLE run (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	uuid TEXT NOT NULL,
+	experiment_id BIGINT NOT NULL,
+	name TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	status SMALLINT NOT NULL,
+	start_time BIGINT NOT NULL,
+	end_time BIGINT,
+	lifecycle SMALLINT NOT NULL,
+	deleted_time BIGINT,
+	artifact_uri TEXT,
+	CONSTRAINT uq_run_uuid UNIQUE (uuid)
+);
+
+INSERT INTO run (id, uuid, experiment_id, name, user_id, status, start_time, end_time, lifecycle, deleted_time, artifact_uri) SELECT id, uuid, experiment_id, name, user_id, status, start_time, end_time, lifecycle, deleted_time, artifact_uri FROM run_before;
+
+DROP TABLE run_before;
+
+CREATE INDEX ix_run_listing ON run (experiment_id, lifecycle, start_time, id, status, end_time, user_id);
+
+CREATE INDEX ix_run_name ON run (experiment_id, name, id);
+
+CREATE INDEX ix_run_trash ON run (experiment_id, lifecycle, deleted_time, id) WHERE deleted_time IS NOT NULL;
+
+CREATE INDEX ix_logged_model_trash ON logged_model (experiment_id, lifecycle, deleted_time, id) WHERE deleted_time IS NOT NULL;
 
 UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0004'

@@ -27,7 +27,7 @@ Needed = Callable[[TrashKind], Permission]
 """What a principal needs to do something with an entry of a kind."""
 
 
-class Trashed:
+class TrashContents:
     """The kinds together: newest first; of what was deleted at one time, kind by kind.
 
     Args:
@@ -96,7 +96,7 @@ class Trashed:
 def locked(
     tx: Transaction, kind: TrashKind, principal: Principal, items: Sequence[Item], permission: Permission
 ) -> list[TrashEntry]:
-    """Those entries that a request names that are of one kind; as `Trashed.named`."""
+    """Those entries that a request names that are of one kind; as `TrashContents.named`."""
     places = {item.id: i for i, item in enumerate(items) if item.kind == kind.name}
     found = {entry.id: entry for entry in kind.lock(tx, principal, list(places))} if places else {}
     for wanted, at in places.items():
