@@ -10,7 +10,7 @@ import pytest
 
 from runyard.server.auth.types import TokenKind
 from tests.api.conftest import Api, assert_refused, serve
-from tests.api.people import Headers, People, basic
+from tests.api.principals import Headers, People, basic
 
 ACTIVITY = "/api/runyard/1/activity"
 PASSWORD = "a long password"
