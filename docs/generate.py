@@ -20,6 +20,8 @@ from runyard.cli.main import main as command
 from runyard.server.auth.permissions import OF_RUN_TOKEN, TRACKING, Level, Permission, permissions_at
 from runyard.server.auth.rules import BUILT_IN, GRANTABLE, permissions_of
 from runyard.server.settings import SETTINGS, Setting
+from runyard.server.workspaces.rules import QUOTAS
+from runyard.server.workspaces.types import Quotas
 
 DOCS = Path(__file__).parent
 TEMPLATES = DOCS / "templates"
@@ -91,6 +93,33 @@ A secret and a password in an address are never logged nor shown. On a machine w
 such an address by the environment, since they can see each other's command lines; a setting that is a secret
 as such has no option.
 """
+
+
+@page("reference/quotas.md")
+def quotas() -> str:
+    """Every quota of a workspace."""
+    defaults = Quotas()
+    rows = [
+        (f"`{q.name}`", q.scope.name.lower(), q.unit, _limit(getattr(defaults, q.name)), q.counts)
+        for q in QUOTAS.values()
+    ]
+    return f"""# Quotas
+
+What each workspace, experiment or run may hold, and how many requests a workspace may send; how to see and
+set them is in [workspaces](../guides/workspaces.md#quotas). Runs and files in the trash count until they are
+purged.
+
+{table(("name", "of each", "in", "default", "what counts"), rows)}
+
+Those of a run's points, params and tags are exact. The others are exact while the server is one process; with
+several, as much too much may be accepted as the others accept in about two seconds. After a crash up to a
+second's worth isn't counted, until the server has counted anew: points and runs within 6 hours, files within
+a day.
+"""
+
+
+def _limit(limit: int | None) -> str:
+    return "no limit" if limit is None else f"{limit:,}"
 
 
 def _allowed(setting: Setting[Any]) -> str:

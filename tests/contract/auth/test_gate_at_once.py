@@ -15,15 +15,9 @@ from runyard.server.auth.service.passwords import TRIES_OF_PAIR, Passwords
 from runyard.server.auth.store import access as store
 from runyard.server.db import Connection, Database
 from runyard.server.kernel.errors import LimitExceeded, RunyardError, Unauthenticated
-<<<<<<< HEAD
 from runyard.server.workspaces.service import Directory
 from runyard.server.workspaces.store.workspaces import insert_default
-from tests.api.people import Headers, People, basic
-=======
-from runyard.server.workspaces.service import find_ref
-from runyard.server.workspaces.store import insert_default
 from tests.api.principals import Headers, People, basic
->>>>>>> act
 
 PASSWORD = "a long password"
 AT_ONCE = 3 * TRIES_OF_PAIR

@@ -15,6 +15,7 @@ from runyard.server.db import Connection, Database, Transaction
 from runyard.server.db.database import open_dialect
 from runyard.server.kernel.errors import LimitExceeded, Unavailable
 from runyard.server.tracking.service import Keys, RunLog, Runs, WorkspaceContents
+from runyard.server.tracking.store import points
 from runyard.server.tracking.types import MetricPoints, RunBatch, Tag
 from runyard.server.workspaces.service import Directory, Recount, Room, Usage, Workspaces
 from runyard.server.workspaces.service import usage as usage_module
@@ -54,8 +55,8 @@ class Process:
     async def log_points(self, run: str, count: int) -> None:
         """Log points of one metric."""
         steps = list(range(count))
-        points = MetricPoints(["m"], None, [1.0] * count, steps, steps, None)
-        await self.log.log(LOCAL, RunBatch(run, points, [], []))
+        sent = MetricPoints(["m"], None, [1.0] * count, steps, steps, None)
+        await self.log.log(LOCAL, RunBatch(run, sent, [], []))
 
 
 def test_what_is_counted_is_stored_together(database: Database) -> None:
@@ -179,6 +180,37 @@ def test_a_quota_counts_what_other_processes_have_stored(database: Database) -> 
     asyncio.run(scenario())
 
 
+def test_runs_that_go_for_good_leave_the_sums(database: Database) -> None:
+    async def scenario() -> None:
+        # Given
+        process = Process(database)
+        await process.workspaces.ensure_default()
+        names = [await process.new_run() for _ in range(3)]
+        for run in names:
+            await process.log_points(run, 5)
+        ids = database.read_here(lambda c: WorkspaceContents().run_ids(c, names))
+        for run in names:
+            process.usage.add(1, 0, Sums(size=10, files=1), run=ids[run])
+        await process.usage.flush()
+        gone = [ids[run] for run in names[:2]]
+
+        def purge(tx: Transaction) -> None:
+            process.usage.runs_gone(tx, 1, 0, gone, points.remove(tx, gone))
+
+        # When
+        await database.write(purge)
+        # Then; files are uncounted as they go
+        for key in (WORKSPACE, EXPERIMENT):
+            assert total(database, process.usage, key) == Sums(points=5, runs=1, size=30, files=3)
+        assert stored(database, (Scope.RUN, gone[0])) == Sums()
+        assert database.read_here(lambda c: points.of_runs(c, list(ids.values()))) == {ids[names[2]]: 5}
+        # And the experiment's own sum, at last
+        await database.write(lambda tx: process.usage.experiment_gone(tx, 1, 0))
+        assert stored(database, EXPERIMENT) == Sums()
+
+    asyncio.run(scenario())
+
+
 @pytest.fixture
 def second(database_url: str, database: Database) -> Iterator[Database]:
     """Another process's connections to the same database."""
@@ -256,8 +288,8 @@ def test_what_a_crash_lost_is_counted_anew(database: Database) -> None:
         # Given a process that ended before it stored what it had counted
         process = Process(database)
         await process.workspaces.ensure_default()
-        for points in (3, 4):
-            await process.log_points(await process.new_run(), points)
+        for count in (3, 4):
+            await process.log_points(await process.new_run(), count)
         # When
         corrected = await recount(database, FakeBlobStore()).count_rows()
         # Then
@@ -315,8 +347,8 @@ def test_sums_that_change_meanwhile_are_left_alone(database: Database) -> None:
         # Given
         process = Process(database)
         await process.workspaces.ensure_default()
-        for points in (3, 4):
-            await process.log_points(await process.new_run(), points)
+        for count in (3, 4):
+            await process.log_points(await process.new_run(), count)
         # When: only the workspace's sum follows
         await recount(database, FakeBlobStore(), Busy()).count_rows()
         # Then

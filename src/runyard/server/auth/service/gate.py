@@ -161,7 +161,8 @@ class Gate:
         await self.look()
         if not self._login_required:
             found = await self._database.read_point(lambda c: self._find_local(c, workspace))
-            if forgotten == self._forgotten:
+            # Names of none would be kept without end.
+            if forgotten == self._forgotten and found.principal is not None:
                 self._make_room()
                 self._local[workspace] = found
             return _admit(found, permission, workspace, scope)

@@ -52,6 +52,8 @@ def of_runs(connection: Connection, runs: Sequence[int]) -> dict[int, int]:
     return dict(connection.rows(_of, runs=list(runs)))
 
 
-def forget(tx: Transaction, runs: Sequence[int]) -> None:
-    """Delete the numbers of runs that are gone."""
+def remove(tx: Transaction, runs: Sequence[int]) -> int:
+    """Delete the numbers of runs that go for good; returns how many points they had."""
+    found = of_runs(tx, runs)
     tx.execute(_delete, runs=list(runs))
+    return sum(found.values())

@@ -315,7 +315,7 @@ def _name_in(token: str) -> str:
 
 
 def _gone() -> NotFound:
-    return NotFound("The workspace doesn't exist any more.", field="workspace")
+    return NotFound("There is no such workspace (any more).", field="workspace")
 
 
 def _in_trash(name: str) -> InvalidArgument:
