@@ -90,7 +90,7 @@ class Things(Place):
         """Bring the things into the state in which the route does something."""
         if route.path.endswith("/experiments/restore"):
             self.api.post("experiments/delete", {"experiment_id": self.experiment}).ok()
-        if route.path.endswith("/runs/restore"):
+        if route.path.endswith(("/runs/restore", "/restore-runs")) or "/trash" in route.path:
             self.api.post("runs/delete", {"run_id": self.run}).ok()
 
     def path(self, route: Route) -> str:
@@ -130,12 +130,17 @@ class Things(Place):
             "parts": [{"part_number": 1, "etag": self.etag}],
             "view": "ALL",
             "limit": 10,
+            "items": [{"kind": "run", "id": self.run}],
+            "max_runs": 10,
+            "max_timestamp_millis": 2**50,
+            "min_timestamp_millis": 0,
         }
         fields = set(route.request.__struct_fields__) if route.request is not None else set()
         found |= {name: value for name, value in known.items() if name in fields}
         if route.path.endswith(("/get-history-bulk", "/runs/search", "logged-models/search")):
             found.pop("datasets", None)
-        return found
+        # It takes either a list or a filter.
+        return {"items": known["items"]} if route.path.endswith("/trash/purge") else found
 
     def _file(self, route: Route) -> str:
         if route.path == f"{FILES}/artifacts":
@@ -222,6 +227,8 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> list[Route]:
         and not route.permission.of_server
         # These are about the workspace that their address names, whatever is chosen otherwise.
         and "{workspace}" not in route.path
+        # The chain of the activity log is one for the whole server; its head tells of nothing in it.
+        and not route.path.endswith("/activity/head")
     ]
 
 
@@ -250,8 +257,12 @@ def test_no_route_reaches_another_workspace(two: tuple[Within, Within], routes: 
         assert things.state() == before, name
         # And in their own workspace the same request does what it says
         own = things.send(route, alpha)
+        if own.status == 403 and "/tokens/" in route.path:
+            assert "no login" in own.message  # nobody needs one, so none are given
+            continue
         assert own.status in (200, 201, 204), (name, own)
-        if route.permission.value.endswith("/read"):
+        # What is restored is looked at first: the kind's own permission comes after that.
+        if route.permission.value.endswith("/read") and not route.path.endswith("/trash/restore"):
             assert own.content != foreign.content, name
             assert things.state() == before, name
 

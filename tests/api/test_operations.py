@@ -119,7 +119,7 @@ def test_a_client_may_ask_for_the_limits(api: Api, database_url: str) -> None:
 def test_mlflow_clients_learn_what_they_may_use(api: Api, path: str) -> None:
     assert api.get(path).ok() == {
         "store_type": "SqlStore",
-        "workspaces_enabled": False,
+        "workspaces_enabled": True,
         "trace_archival_enabled": False,
         "multipart_uploads_enabled": True,
         "multipart_downloads_enabled": False,

@@ -219,14 +219,11 @@ class Destroyer:
         if noun == "model":
             store.delete_models(tx, keys)
             return
-        logged = points.of_runs(tx, keys)
         at: dict[tuple[int, int], list[int]] = {}
         for one in owners:
             at.setdefault((one.workspace_id, one.experiment_id), []).append(one.key)
         for (workspace, experiment), runs in at.items():
-            total = sum(logged.get(run, 0) for run in runs)
-            self._usage.runs_gone(tx, workspace, experiment, runs, total)
-        points.forget(tx, keys)
+            self._usage.runs_gone(tx, workspace, experiment, runs, points.remove(tx, runs))
         store.delete_runs(tx, keys)
 
     async def _delete_artifacts(self, noun: Noun, owners: Sequence[store.Marked]) -> list[store.Marked]:
