@@ -33,6 +33,7 @@ def told(reply: Reply) -> tuple[str, int, int, int]:
     found = TOLD.match(reply.message)
     assert found is not None, reply.message
     assert "nothing of it was stored" in reply.message
+    assert "retry-after" not in reply.headers
     assert "/api/runyard/1/workspaces/default/quotas" in reply.message
     numbers = [int(text.replace(",", "")) for text in found.groups()[1:]]
     return found[1], numbers[0], numbers[1], numbers[2]
@@ -275,6 +276,7 @@ def test_requests_per_second(api: Api) -> None:
     assert 10 <= len(refused) <= 15
     assert {reply.error for reply in refused} == {LIMITED}
     assert "Wait a second" in refused[0].message
+    assert refused[0].headers["retry-after"] == "1"
     # And health, other workspaces and the administrator's way out aren't concerned
     assert api.get("/health").status == 200
     assert api.post("/api/runyard/1/workspaces", {"name": "other"}).status == 200

@@ -75,6 +75,25 @@ async def test_nothing_shows_before_completion_and_no_parts_after(store: Store) 
     assert (await store.usage(prefix(""))).size == 3
 
 
+async def test_the_size_is_known_before_completion(store: Store) -> None:
+    upload = await store.create_upload(BLOB)
+    parts = await send(store, upload, {1: b"one", 2: b"three", 3: b"not named in the end"})
+
+    assert await store.upload_size(BLOB, upload, parts[:2]) == 8
+    for wrong, error in (
+        ([], InvalidArgument),
+        ([UploadPart(1, "another")], InvalidArgument),
+        ([UploadPart(4, parts[0].etag)], InvalidArgument),
+    ):
+        with pytest.raises(error):
+            await store.upload_size(BLOB, upload, wrong)
+    with pytest.raises(NotFound):
+        await store.upload_size(path("run/artifacts/other"), upload, parts[:2])
+
+    await store.complete_upload(BLOB, upload, parts[:2])
+    assert await store.upload_size(BLOB, upload, parts[:2]) == 0
+
+
 async def test_completion_replaces_a_blob(store: Store) -> None:
     old = await put(store, BLOB, b"old")
     upload = await store.create_upload(BLOB)

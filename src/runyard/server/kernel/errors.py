@@ -96,7 +96,11 @@ class RangeNotSatisfiable(RunyardError):
 
 
 class LimitExceeded(RunyardError):
-    """A rate limit or a quota is used up."""
+    """A rate limit or a quota is used up; `wait` says after how many seconds it isn't, if that is known."""
+
+    def __init__(self, message: str, *, field: str | None = None, wait: int | None = None) -> None:
+        super().__init__(message, field=field)
+        self.wait = wait
 
 
 class NotImplementedHere(RunyardError):

@@ -17,6 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from runyard.server.kernel import clock, ids
 from runyard.server.kernel.errors import (
     EndpointNotFound,
+    LimitExceeded,
     MethodNotAllowed,
     RunyardError,
     Unauthenticated,
@@ -210,6 +211,8 @@ class Application:
         headers: tuple[tuple[bytes, bytes], ...] = ()
         if isinstance(error, MethodNotAllowed):
             headers = ((b"allow", ", ".join(sorted(error.allowed)).encode()),)
+        elif isinstance(error, LimitExceeded) and error.wait is not None:
+            headers = ((b"retry-after", b"%d" % error.wait),)
         elif isinstance(error, Unauthenticated):
             headers = ((b"www-authenticate", b'Bearer realm="Runyard"'),)
         await _send_json(sender, status, _encode(answer), headers)

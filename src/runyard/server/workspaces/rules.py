@@ -179,7 +179,8 @@ def too_often(workspace: str, limit: int) -> LimitExceeded:
     name = "requests_per_second"
     return LimitExceeded(
         f"The quota '{name}' is used up: the workspace '{workspace}' has had its {limit:,} requests of this "
-        f"second. Wait a second, then send it again. {QUOTAS[name].instead}. {_RAISE.format(workspace)}"
+        f"second. Wait a second, then send it again. {QUOTAS[name].instead}. {_RAISE.format(workspace)}",
+        wait=1,
     )
 
 

@@ -140,16 +140,18 @@ class GroupRoom:
             by_limit.setdefault(MAX_LIMIT if limit is None else limit, {})[run] = number
         for limit, numbers in by_limit.items():
             if not points.add(self._tx, numbers, limit):
-                self._room.note_tight(numbers)
                 raise self._too_many(numbers, limit)
 
     def _too_many(self, numbers: Mapping[int, int], limit: int) -> LimitExceeded:
         """The error of one of the runs. A group runs again request by request, and each gets its own."""
-        totals = points.of_runs(self._tx, list(numbers))
-        run = max(numbers, key=lambda one: totals.get(one, 0) + numbers[one])
+        totals = dict.fromkeys(numbers, 0) | points.of_runs(self._tx, list(numbers))
+        tight = [run for run, number in numbers.items() if totals[run] + number > limit]
+        self._room.note_tight(tight)
+        run = max(tight, key=lambda one: totals[one] + numbers[one])
         workspace, name = self._homes[run]
-        used = totals.get(run, 0)
-        return used_up("points_per_run", workspace.name, name, used=used, limit=limit, more=numbers[run])
+        return used_up(
+            "points_per_run", workspace.name, name, used=totals[run], limit=limit, more=numbers[run]
+        )
 
 
 def refuse_tag(

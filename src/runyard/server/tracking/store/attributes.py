@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import ARRAY, BigInteger, bindparam, cast, delete, func, select
 from sqlalchemy.types import NullType
 
 from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
@@ -49,7 +49,11 @@ _count_params, _count_tags = (
     Query(select(c.run_id, func.count()).where(in_list(c.run_id, "runs")).group_by(c.run_id))
     for c in (_p.c, _t.c)
 )
-_lock = Query(select(func.pg_advisory_xact_lock(func.unnest(bindparam("locks", type_=NullType())))))
+_lock = Query(
+    select(
+        func.pg_advisory_xact_lock(func.unnest(cast(bindparam("locks", type_=NullType()), ARRAY(BigInteger))))
+    )
+)
 # Of the locks that PostgreSQL knows by number, those of runs.
 _LOCKS = 0x72756E << 32
 _delete_tag = Query(delete(_t).where(_t.c.run_id == bindparam("rid"), _t.c.key_id == bindparam("kid")))
