@@ -65,6 +65,11 @@ def test_every_request_that_names_an_experiment_is_tested_here(
         "runs/count",
         "logged-models",
         "logged-models/search",
+        "databricks/runs/delete-runs",
+        "databricks/runs/restore-runs",
+        "trash",
+        "trash/purge",
+        "workspaces/{workspace}/rules",
     }
 
 
@@ -117,3 +122,30 @@ def test_searches_find_what_is_in_it(team: Team) -> None:
     keys = team.api.get(f"{NATIVE}experiments/0/keys").ok()
     assert keys == team.api.get(f"{NATIVE}experiments/{team.own}/keys").ok()
     assert keys["metrics"] == ["m"]
+
+
+def test_what_is_in_it_goes_and_comes_back(team: Team) -> None:
+    # Given
+    run = team.post("runs/create", experiment_id="0", start_time=1)["run"]["info"]["run_id"]
+    trash = f"{NATIVE}trash"
+    # When, then: by age
+    sent = {"experiment_id": "0", "max_timestamp_millis": 2**50, "max_runs": 10}
+    assert team.post("databricks/runs/delete-runs", **sent) == {"runs_deleted": 1}
+    listed = team.api.get(trash, {"experiment_id": "0"}).ok()["items"]
+    assert [one["id"] for one in listed] == [run]
+    sent = {"experiment_id": "0", "min_timestamp_millis": 0, "max_runs": 10}
+    assert team.post("databricks/runs/restore-runs", **sent) == {"runs_restored": 1}
+    # And for good
+    team.post("runs/delete", run_id=run)
+    purged = team.api.post(f"{trash}/purge", {"all": True, "experiment_id": "0"}).ok()
+    assert purged["runs"] == 1
+    other = team.api.post("runs/search", {"experiment_ids": ["0"]}).ok()["runs"]
+    assert [one["info"]["run_name"] for one in other] == ["of default"]
+
+
+def test_its_rules_are_its_own(team: Team) -> None:
+    rules = "/api/runyard/1/workspaces/team/rules"
+    team.api.post("/api/runyard/1/groups", {"name": "all"}).ok()
+    team.api.put(rules, {"principal": "all", "level": "CAN_READ", "experiment_id": 0}).ok()
+    (found,) = team.api.get(rules, {"experiment_id": "0"}).ok()["items"]
+    assert str(found["experiment_id"]) == team.own

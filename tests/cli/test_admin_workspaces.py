@@ -62,7 +62,7 @@ def test_the_workspace_in_use(team: Team, root: Run) -> None:
     assert uma("experiment", "list", "-w", "default").exit_code == 4
     assert uma("workspace", "use", "default").exit_code == 4
     members = {one["name"]: one["roles"] for one in _json(uma, "workspace", "members")}
-    assert members == {"uma": ["Contributor"]}
+    assert members == {"root": ["Owner"], "uma": ["Contributor"]}
 
 
 def test_quotas_are_shown_and_set(root: Run) -> None:

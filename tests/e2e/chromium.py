@@ -109,6 +109,12 @@ class Chromium:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def drawn(self) -> None:
+        """Returns when the page was drawn anew: only then what has `autofocus` has the focus."""
+        frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+        answer = self.send("Runtime.evaluate", expression=frames, awaitPromise=True, returnByValue=True)
+        assert answer["result"].get("value") is True, answer
+
     @property
     def address(self) -> str:
         """Where the page is."""

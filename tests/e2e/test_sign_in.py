@@ -63,6 +63,7 @@ def test_somebody_signs_in_and_out(server: Process, browse: Open, host: str) -> 
     browser.fill({"name": "ann", "password": "wrong password"})
     browser.submit()
     assert "The name or the password is wrong." in browser.text
+    browser.drawn()
     assert browser.evaluate("document.activeElement.name") == "password"
     assert browser.evaluate("document.querySelector('[name=name]').value") == "ann"
     _picture(browser, "wrong")

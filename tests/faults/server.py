@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 API = "/api/2.0/mlflow/"
+NATIVE = "/api/runyard/1/"
 START_SECONDS = 30.0
 
 
@@ -38,6 +39,12 @@ class Client:
 
     def get(self, path: str, **query: Any) -> Any:
         return self._send("GET", f"{API}{path}?{urlencode(query)}", None, {})
+
+    def native(self, path: str, body: dict[str, Any]) -> Any:
+        return self._send("POST", NATIVE + path, json.dumps(body), {"Content-Type": "application/json"})
+
+    def get_native(self, path: str) -> Any:
+        return self._send("GET", NATIVE + path, None, {})
 
     def put(self, path: str, content: bytes) -> Any:
         return self._send("PUT", path, content, {"Content-Type": "application/octet-stream"})

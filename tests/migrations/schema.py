@@ -11,3 +11,5 @@ from runyard.server.tracking import tables as tracking
 from runyard.server.workspaces import tables as workspaces
 
 __all__ = ["auth", "events", "lease", "metadata", "metrics", "tracking", "workspaces"]
+
+tracking.define_trash_indexes()

@@ -127,17 +127,17 @@ def list_(session: Session, asked: dict[str, Any], limit: int, out: Output) -> N
     show_default=True,
     help="Of the file.",
 )
-@click.option("--to", "target", metavar="FILE", default="-", help="The file; standard output by default (-).")
+@click.option("--to", "to", metavar="FILE", default="-", help="The file; standard output by default (-).")
 @commands.server
-def export(session: Session, asked: dict[str, Any], file_format: str, target: str) -> None:
+def export(session: Session, asked: dict[str, Any], file_format: str, to: str) -> None:
     """Write all events, the oldest first, as JSON lines or CSV."""
     from runyard.client import activity as client
 
     pieces = client.export(session.http, asked, file_format)
-    if target == "-":
+    if to == "-":
         files.write_all(sys.stdout.buffer, pieces)
     else:
-        with files.whole(Path(target)) as part, part.open("xb") as opened:
+        with files.whole(Path(to)) as part, part.open("xb") as opened:
             files.write_all(opened, pieces)
 
 

@@ -13,7 +13,17 @@ from runyard.server.metrics.log import append
 from runyard.server.metrics.summary import merge, summarize
 from runyard.server.metrics.types import Axis, Page, Points, Position, SeriesChart, SeriesId
 
-__all__ = ["append", "chart", "delete_scopes", "history", "history_many", "merge", "sample", "summarize"]
+__all__ = [
+    "append",
+    "chart",
+    "delete_scopes",
+    "history",
+    "history_many",
+    "merge",
+    "prepare_deleting",
+    "sample",
+    "summarize",
+]
 
 
 def history(connection: Connection, series: SeriesId, *, after: Position | None, limit: int) -> Page:
@@ -101,6 +111,13 @@ def chart(
     return charting.chart(
         connection, series, axis=axis, buckets=buckets, x_min=x_min, x_max=x_max, origins=origins
     )
+
+
+def prepare_deleting() -> None:
+    """Load what deleting needs, so that no transaction waits for it."""
+    from runyard.server.metrics import purge
+
+    assert purge  # noqa: S101 - loaded
 
 
 def delete_scopes(tx: Transaction, scopes: Sequence[int], points: int = 500_000) -> bool:

@@ -39,7 +39,7 @@ from runyard.server.auth.types import (
 )
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock, ids
-from runyard.server.kernel.errors import PermissionDenied, Unauthenticated
+from runyard.server.kernel.errors import PermissionDenied, Unauthenticated, Unavailable
 
 KEPT_SECONDS = 5.0
 # While there is no user, how often is looked for one that another process made.
@@ -157,6 +157,22 @@ class Gate:
             return None
 
     async def _slowly(self, scope: Mapping[str, Any], permission: Permission, workspace: str) -> Principal:
+        try:
+            return await self._look_up(scope, permission, workspace)
+        except Unavailable:
+            last = self._known_last(scope, workspace)
+            if permission is not Permission.SIGNED_IN or last is None:
+                raise
+            return _admit(last, permission, workspace, scope)
+
+    def _known_last(self, scope: Mapping[str, Any], workspace: str) -> _Found | None:
+        """What was known: whoever watches the server must be able to when its database is away."""
+        if not self._login_required:
+            return self._local.get(workspace)
+        sent = self._sent(scope)
+        return None if sent is None else self._kept.get((self._digest(sent), workspace))
+
+    async def _look_up(self, scope: Mapping[str, Any], permission: Permission, workspace: str) -> Principal:
         forgotten = self._forgotten
         await self.look()
         if not self._login_required:

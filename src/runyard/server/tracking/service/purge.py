@@ -49,21 +49,21 @@ _log = logging.getLogger("runyard.trash")
 
 
 class Pace:
-    """How many rows a transaction deletes: as many as take some 10 ms."""
+    """How many rows a transaction deletes: as many as take about 10 ms."""
 
-    START, LEAST, MOST = 500, 50, 20_000
-    SHORT, LONG = 0.008, 0.02
+    START, LEAST, MOST = 500, 50, 5_000
+    SHORT, LONG = 0.006, 0.015
     # Points go by the blob, not by the row.
     POINTS = 500
 
     def __init__(self) -> None:
         self.rows = self.START
 
-    def note(self, seconds: float) -> None:
-        """Learn from how long the last one took."""
+    def note(self, seconds: float, *, full: bool) -> None:
+        """Learn from how long the last one took; it says little when there was less to delete."""
         if seconds > self.LONG:
             self.rows = max(self.LEAST, self.rows // 2)
-        elif seconds < self.SHORT:
+        elif full and seconds < self.SHORT:
             self.rows = min(self.MOST, self.rows * 3 // 2)
 
 
@@ -96,6 +96,7 @@ class Destroyer:
 
     async def runs(self, now: int, go_on: GoOn) -> int | None:
         """Destroy runs, also those of marked experiments."""
+        await asyncio.to_thread(engine.prepare_deleting)
         return await self._owners("run", now, go_on)
 
     async def models(self, now: int, go_on: GoOn) -> int | None:
@@ -115,7 +116,7 @@ class Destroyer:
             path = folder_of(one.location, one.key, "experiment", str(one.key))
             if not await self._delete_folder(path, one.workspace_id, one.key):
                 continue
-            if one.since > now - self._late_ms:
+            if self._is_early(one.since, now):
                 later.append(one.since + self._late_ms)
             else:
                 await self._usage.flush()
@@ -145,14 +146,18 @@ class Destroyer:
                 rows = self._run_rows if noun == "run" else self._model_rows
                 await self._drain(partial(rows, batch), go_on)
                 gone = await self._delete_artifacts(noun, batch)
-                due = [one for one in gone if one.since <= now - self._late_ms]
-                later += [one.since + self._late_ms for one in gone if one.since > now - self._late_ms]
+                due = [one for one in gone if not self._is_early(one.since, now)]
+                later += [one.since + self._late_ms for one in gone if self._is_early(one.since, now)]
                 if due:
                     await go_on()
                     # Or what is on its way to the sums of these would bring them back.
                     await self._usage.flush()
                     await self._write(partial(self._delete, noun, due))
         return min(later, default=None)
+
+    def _is_early(self, since: int, now: int) -> bool:
+        """Whether somebody may still write to what was marked at a time."""
+        return bool(self._late_ms) and since > now - self._late_ms
 
     def _run_rows(self, runs: Sequence[store.Marked], tx: Transaction, rows: int) -> bool:
         keys = [one.key for one in runs]
@@ -210,7 +215,7 @@ class Destroyer:
             return found
 
         found = await self._database.write(timed)
-        self._pace.note(took)
+        self._pace.note(took, full=found is False)
         await asyncio.sleep(took)
         return found
 

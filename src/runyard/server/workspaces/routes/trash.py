@@ -108,6 +108,12 @@ class PurgeRequest(msgspec.Struct):
     dry_run: bool = False
 
 
+class PurgeWorkspace(msgspec.Struct):
+    """Lets a workspace in the trash go for good; with `dry_run` only tells what would go."""
+
+    dry_run: bool = False
+
+
 class Purged(msgspec.Struct):
     """What went, or would go.
 
@@ -145,6 +151,14 @@ class TrashRoutes:
             get(at, self.page, ListTrash, TrashPage, see, "What lies in the trash"),
             post(f"{at}/restore", self.restore, RestoreRequest, Restored, see, "Bring things back"),
             post(f"{at}/purge", self.purge, PurgeRequest, Purged, purge, "Let things go for good"),
+            post(
+                "/api/runyard/1/workspaces/{workspace}/purge",
+                self.purge_workspace,
+                PurgeWorkspace,
+                Purged,
+                Permission.WORKSPACE_DELETE,
+                "Let a workspace in the trash go for good",
+            ),
         ]
 
     async def page(self, call: Call) -> TrashPage:
@@ -179,6 +193,13 @@ class TrashRoutes:
             _filter(sent.kind, sent.experiment_id, sent.deleted_before),
             dry_run=sent.dry_run,
         )
+        return _purged(moved, dry_run=sent.dry_run)
+
+    async def purge_workspace(self, call: Call) -> Purged:
+        """POST workspaces/{workspace}/purge"""
+        sent: PurgeWorkspace = call.body
+        item = Item("workspace", call.path["workspace"])
+        moved = await self._trash.purge(call.principal, [item], Filter(), dry_run=sent.dry_run)
         return _purged(moved, dry_run=sent.dry_run)
 
 

@@ -24,11 +24,11 @@ from runyard.server.workspaces.service.kinds import Destroy, Stopped, TrashEntry
 
 LEASE = "trash.purge"
 DAY_MS = 24 * 3_600_000
-_LEASE_MS = 60_000
+_LEASE_MS = 20_000
 # How often to look for what has lain long enough.
 _PAUSE_SECONDS = 3600.0
-# When another process is at work, or something went wrong.
-_RETRY_SECONDS = 60.0
+# When another process is at work, or was until it died, or something went wrong.
+_RETRY_SECONDS = 10.0
 # Entries of a slice that marks what goes.
 _SLICE = 1000
 # Names of entries that an event lists.
@@ -54,7 +54,7 @@ class Purger:
         pending: each says whether something is marked.
         steps: destroy what is marked, in this order.
         days: how long things lie in the trash; 0 for ever.
-        holder: this process's name for the lease, unique among the processes.
+        holder: this process's name for the lease, unique among the processes of a database.
         now_ms: the clock.
     """
 

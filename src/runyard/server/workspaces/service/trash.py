@@ -85,6 +85,7 @@ class Trash:
         """A page of what the principal may see, newest first, and the next page's token."""
         if not 1 <= limit <= MAX_ITEMS:
             raise InvalidArgument(f"'limit' must be 1 to {MAX_ITEMS:,}, not {limit:,}.", field="limit")
+        wanted = _meant(principal, wanted)
         contents, kind = self._contents, _token_kind(wanted)
         start = contents.start(wanted) if token is None else contents.behind(*_position(kind, token))
         found = await self._database.read(
@@ -136,7 +137,7 @@ class Trash:
         """
         total = _Total(self._contents.kinds, clock.monotonic() + PURGE_SECONDS)
         if items is None:
-            await self._purge_all(principal, wanted, total, dry_run=dry_run)
+            await self._purge_all(principal, _meant(principal, wanted), total, dry_run=dry_run)
         else:
             _check(items)
             named = partial(self._named, principal=principal, items=items)
@@ -252,3 +253,10 @@ def _position(kind: str, token: str) -> tuple[int, int, int]:
     if len(values) != 3 or not all(type(value) is int and -1 <= value <= END for value in values):
         raise InvalidArgument("Invalid page_token: start again without it.", field="page_token")
     return values[0], values[1], values[2]
+
+
+def _meant(principal: Principal, wanted: Filter) -> Filter:
+    """The filter with the workspace's own experiment for 0, which clients send when they chose none."""
+    if wanted.experiment != 0:
+        return wanted
+    return msgspec.structs.replace(wanted, experiment=principal.workspace.default_experiment)

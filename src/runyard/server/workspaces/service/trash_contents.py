@@ -102,9 +102,10 @@ def locked(
     for wanted, at in places.items():
         entry = found.get(wanted)
         if entry is None or not _may(principal, entry, kind.see):
+            with_it = " What was deleted with its experiment is restored and purged with it."
             raise NotFound(
-                f"The {kind.name} '{wanted[:100]}' isn't in the trash. What was deleted with its experiment "
-                "is restored and purged with it.",
+                f"The {kind.name} '{wanted[:100]}' isn't in the trash."
+                + (with_it if kind.name in ("run", "model") else ""),
                 field=f"items[{at}]",
             )
         if entry.place is not None:
