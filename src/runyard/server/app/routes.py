@@ -87,7 +87,7 @@ def _mlflow(parts: Parts, search: RunSearch) -> list[Endpoints]:
     """MLflow's endpoints, noun by noun."""
     database, keys, room = parts.database, parts.keys, parts.room
     return [
-        ExperimentEndpoints(Experiments(database)),
+        ExperimentEndpoints(Experiments(database, parts.gate.forget)),
         RunEndpoints(Runs(database, keys, room), search),
         DatabricksEndpoints(RunBulk(database, keys)),
         LoggingEndpoints(RunLog(database, keys, room)),

@@ -192,6 +192,12 @@ class Access:
         """Whether some places allow something else than the roles do."""
         return not self.owner and bool(self.folders or self.experiments or self.scope)
 
+    @property
+    def kept_out(self) -> bool:
+        """Whether a rule hides some place of the workspace from this principal."""
+        levels = (*self.folders.values(), *self.experiments.values())
+        return not self.owner and Level.NONE in levels
+
     def admits(self, permission: Permission) -> bool:
         """Whether the permission is held anywhere in the workspace; where, `allows` decides."""
         if permission in self.permissions:

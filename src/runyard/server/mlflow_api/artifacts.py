@@ -18,6 +18,8 @@ from runyard.server.tracking.service import Artifacts
 from runyard.server.web import Call, Handler, Route, get, post
 
 MAX_PARTS = 10_000
+# Characters of the paths in all addresses of one upload's parts.
+MAX_ADDRESSES = 16 * 2**20
 
 
 class ListArtifacts(Request):
@@ -250,11 +252,19 @@ class ArtifactEndpoints:
                 field="num_parts",
             )
         path = _upload_path(call, sent.path)
+        # Once: a name of many characters in as many parts would keep everybody else waiting.
+        name = quote(path)
+        if count * len(name) > MAX_ADDRESSES:
+            raise InvalidArgument(
+                f"The addresses of {count:,} parts with this path would be longer than {MAX_ADDRESSES:,} "
+                "characters; send fewer parts, or use a shorter path.",
+                field="num_parts",
+            )
         upload = await self._artifacts.start_upload(call.principal, path)
         base = f"{_address(call)}/api/2.0/mlflow-artifacts/mpu/part/{upload}"
         return CreatedUpload(
             upload,
-            [PartCredential(f"{base}/{number}/{quote(path)}", number) for number in range(1, count + 1)],
+            [PartCredential(f"{base}/{number}/{name}", number) for number in range(1, count + 1)],
         )
 
     async def upload_part(self, call: Call) -> Response:

@@ -17,7 +17,7 @@ from runyard.server.auth.types import Principal
 from runyard.server.db import Connection, Database, OutOfTime, Transaction
 from runyard.server.db.sorting import invalid_position, is_value
 from runyard.server.kernel import clock
-from runyard.server.kernel.errors import InvalidArgument, NotFound
+from runyard.server.kernel.errors import InvalidArgument, NotFound, PermissionDenied
 from runyard.server.kernel.paging import decode_token, encode_token
 
 # The workspaces' names by their ids, those of deleted ones too.
@@ -183,6 +183,11 @@ class Activity:
         chosen = principal.workspace
         if asked.workspace in ("", chosen.name):
             require(principal, Permission.ACTIVITY_READ)
+            if principal.access.kept_out:
+                raise PermissionDenied(
+                    "The activity log tells of every folder of the workspace, and rules keep you out of "
+                    "some. Ask an owner for what you need to know."
+                )
             return msgspec.structs.replace(asked.filter, workspace_id=chosen.id), {chosen.id: chosen.name}
         require(principal, Permission.SERVER_ACTIVITY_READ)
         names = await self._database.read_point(self._names)

@@ -44,6 +44,8 @@ from runyard.server.kernel.errors import PermissionDenied, Unauthenticated, Unav
 KEPT_SECONDS = 5.0
 # While there is no user, how often is looked for one that another process made.
 LOOK_SECONDS = 1.0
+# For how long what was known counts while the database is away, for whoever watches the server.
+STALE_SECONDS = 300.0
 MAX_KEPT = 10_000
 USE_NOTED_MS = 60_000
 
@@ -167,10 +169,12 @@ class Gate:
 
     def _known_last(self, scope: Mapping[str, Any], workspace: str) -> _Found | None:
         """What was known: whoever watches the server must be able to when its database is away."""
-        if not self._login_required:
-            return self._local.get(workspace)
         sent = self._sent(scope)
-        return None if sent is None else self._kept.get((self._digest(sent), workspace))
+        if not self._login_required:
+            last = self._local.get(workspace)
+        else:
+            last = None if sent is None else self._kept.get((self._digest(sent), workspace))
+        return None if last is None or clock.monotonic() > last.until + STALE_SECONDS else last
 
     async def _look_up(self, scope: Mapping[str, Any], permission: Permission, workspace: str) -> Principal:
         forgotten = self._forgotten
@@ -189,7 +193,11 @@ class Gate:
                 "...') or a name and a password (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD)."
             )
         digest = self._digest(sent)
-        found = await self._find_once((digest, workspace), sent, _address(scope))
+        try:
+            found = await self._find_once((digest, workspace), sent, _address(scope))
+        except Unauthenticated:
+            self._kept.pop((digest, workspace), None)
+            raise
         if forgotten == self._forgotten:
             self._make_room()
             self._kept[digest, workspace] = found

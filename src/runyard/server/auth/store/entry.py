@@ -20,8 +20,8 @@ _roles = Query(
 )
 _by_rules = Query(
     union(
-        select(_fr.workspace_id).where(_fr.principal_id.in_(select(_selves.c.id))),
-        select(_er.workspace_id).where(_er.principal_id.in_(select(_selves.c.id))),
+        select(_fr.workspace_id).where(_fr.principal_id.in_(select(_selves.c.id)), _fr.level > 0),
+        select(_er.workspace_id).where(_er.principal_id.in_(select(_selves.c.id)), _er.level > 0),
     )
 )
 _assign = Query(

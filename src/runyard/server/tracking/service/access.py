@@ -46,14 +46,17 @@ def experiment_id(principal: Principal, sent: int) -> int:
     return sent or principal.workspace.default_experiment
 
 
-def visible(connection: Connection, principal: Principal, sent: Iterable[int]) -> dict[int, Lifecycle]:
-    """Those of the experiments that stand in the workspace and that the principal may see, in this order."""
+def visible(
+    connection: Connection, principal: Principal, sent: Iterable[int], permission: Permission
+) -> dict[int, Lifecycle]:
+    """Those of the experiments in the workspace in which the principal has a permission, in this order."""
     ids = list(dict.fromkeys(experiment_id(principal, one) for one in sent))
     found = experiments.find_many(connection, principal.workspace.id, ids)
+    places = {one: Place(one, found[one].name) for one in ids if one in found}
     return {
         one: found[one].lifecycle
-        for one in ids
-        if one in found and sees(principal, Place(one, found[one].name))
+        for one, place in places.items()
+        if sees(principal, place) and principal.access.allows(permission, place)
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runyard.server.auth import Principal
-from runyard.server.db import Database, Transaction
+from runyard.server.auth import Permission, Principal
+from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.tracking import rules
 from runyard.server.tracking.service.access import visible
@@ -74,6 +74,11 @@ class RunInputs:
                 f"Received {len(experiments)} experiment_ids.",
                 field="experiment_ids",
             )
-        return await self._database.read(
-            lambda c: store.summaries(c, list(visible(c, principal, experiments)), MAX_SUMMARIES)
-        )
+        if principal.access.scope is not None:
+            return []  # they are of runs that a token for one run doesn't reach
+
+        def read(connection: Connection) -> list[DatasetSummary]:
+            there = visible(connection, principal, experiments, Permission.RUN_READ)
+            return store.summaries(connection, list(there), MAX_SUMMARIES)
+
+        return await self._database.read(read)

@@ -40,10 +40,12 @@ class Experiments:
 
     Args:
         database: where they live.
+        changed: called once somebody has got a rule of its own, by making an experiment.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, changed: Callable[[], None] = lambda: None) -> None:
         self._database = database
+        self._changed = changed
 
     async def create(
         self, principal: Principal, name: str, artifact_location: str | None, tags: Sequence[Tag]
@@ -76,6 +78,8 @@ class Experiments:
                 store.set_location(tx, created, f"{artifact_root(workspace.name)}/{created}")
             store.set_tags(tx, created, tags)
             grant_experiment(tx, principal, created, Level.MANAGE)
+            if not principal.access.owner:
+                tx.after_commit(self._changed)  # or it would have to wait until its access is looked up anew
             note(tx, principal, "experiment.create", "experiment", created, name=name)
             return created
 
@@ -144,8 +148,9 @@ class Experiments:
 
         def mutate(tx: Transaction) -> None:
             found = must_lock(tx, principal, experiment_id, Permission.EXPERIMENT_WRITE)
-            # Its new folder's rules decide too, or a rename would carry it past them.
-            require(principal, Permission.EXPERIMENT_WRITE, Place(found.id, name))
+            if _folder(name) != _folder(found.name) or name in principal.access.folders:
+                # There the rules of its new place decide, as for a new one: its own would carry it past them.
+                require(principal, Permission.EXPERIMENT_WRITE, Place(-1, name))
             if found.lifecycle is not Lifecycle.ACTIVE:
                 raise InvalidArgument(
                     f"Cannot rename experiment {experiment_id}: it is deleted. Restore it first.",
@@ -235,6 +240,11 @@ def must_be_active(
     if refusal is not None:
         raise refusal
     return found
+
+
+def _folder(name: str) -> str:
+    """The folder that a name lies in."""
+    return name.rpartition("/")[0]
 
 
 def create_default(tx: Transaction, workspace: WorkspaceRef, now: int) -> int:

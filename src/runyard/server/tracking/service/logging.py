@@ -17,7 +17,7 @@ from runyard.server.kernel.errors import InvalidArgument, RunyardError
 from runyard.server.metrics import engine
 from runyard.server.metrics.types import PointBatch
 from runyard.server.tracking import rules
-from runyard.server.tracking.service.access import refusal
+from runyard.server.tracking.service.access import in_scope, refusal
 from runyard.server.tracking.service.models import missing as missing_model
 from runyard.server.tracking.service.run_quotas import Entries, GroupRoom, refuse_tag
 from runyard.server.tracking.service.runs import missing_run, must_be_active, refuse, refuse_deleted
@@ -27,6 +27,8 @@ from runyard.server.tracking.types import MetricPoints, RunBatch, Tag
 from runyard.server.workspaces.service import Room
 
 MODELS_TAG = "mlflow.log-model.history"
+# It is read and written whole for each model.
+MAX_MODELS = 4 * 2**20
 _NO_ENTRIES = Entries([], [], "")
 _MODEL_FIELDS = ("artifact_path", "flavors", "utc_time_created", "run_id")
 
@@ -88,8 +90,14 @@ class RunLog:
             refused = refuse_tag(tx, self._room, principal, (found.id, run), key)
             if refused is not None:
                 raise refused
-            models = [*_models_in(attributes.tag_of(tx, found.id, key)), model]
-            attributes.set_tags(tx, [(found.id, key, found.experiment_id, json.dumps(models))])
+            models = json.dumps([*_models_in(attributes.tag_of(tx, found.id, key)), model])
+            if len(models) > MAX_MODELS:
+                raise InvalidArgument(
+                    f"The run's tag '{MODELS_TAG}' would be longer than {MAX_MODELS:,} characters: too many "
+                    "models, or too large ones, were noted for this run.",
+                    field="model_json",
+                )
+            attributes.set_tags(tx, [(found.id, key, found.experiment_id, models)])
 
         await self._database.write(mutate)
 
@@ -190,6 +198,8 @@ class _Group:
             missing = partial(missing_model, origin.model_id, field)
             model = self._models.get(origin.model_id)
             if model is None or model.workspace_id != principal.workspace.id:
+                return missing()
+            if not in_scope(self._tx, self._keys, principal, model.source_run):
                 return missing()
             place = Place(model.experiment_id, model.experiment_name)
             refused = refusal(principal, Permission.MODEL_WRITE, place, missing)

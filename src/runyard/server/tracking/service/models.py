@@ -219,7 +219,7 @@ class LoggedModels:
         position = None if token is None else _position(asked, decode_token(kind, token))
 
         def read(connection: Connection) -> Page[LoggedModel]:
-            there = visible(connection, principal, experiment_ids)
+            there = visible(connection, principal, experiment_ids, Permission.MODEL_READ)
             active = tuple(one for one, stage in there.items() if stage is Lifecycle.ACTIVE)
             query = replace(asked, experiments=active)
             key_ids = self._keys.find(connection, keys_of(query))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from runyard.server.auth import Principal
+from runyard.server.auth import Permission, Principal
 from runyard.server.db import Connection, Database, OutOfTime, Row
 from runyard.server.db.database import READER_THREADS
 from runyard.server.db.sorting import pack, token_kind, unpack
@@ -116,7 +116,7 @@ class RunSearch:
             position = asked.form.checked(unpack(packed, len(packed)))
 
         def read(connection: Connection) -> Page[T]:
-            there = visible(connection, principal, experiment_ids)
+            there = visible(connection, principal, experiment_ids, Permission.RUN_READ)
             trashed = frozenset(one for one, stage in there.items() if stage is not Lifecycle.ACTIVE)
             query = replace(asked, experiments=tuple(there), trashed=trashed)
             rows = self._find(connection, query, position, limit + 1)

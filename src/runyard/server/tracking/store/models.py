@@ -54,7 +54,7 @@ _by_uuid = Query(_of_uuid)
 _by_uuid_locked = Query(_of_uuid.with_for_update(key_share=True, of=t.logged_model))
 _by_ids = Query(select(*COLUMNS).select_from(FROM).where(in_list(m.id, "ids")))
 _homes = Query(
-    select(m.uuid, m.id, m.experiment_id, _e.workspace_id, _e.name)
+    select(m.uuid, m.id, m.experiment_id, _e.workspace_id, _e.name, m.source_run)
     .select_from(FROM)
     .where(in_list(m.uuid, "uuids"), IS_THERE)
 )
@@ -161,6 +161,7 @@ class Home(NamedTuple):
     experiment_id: int
     workspace_id: int
     experiment_name: str
+    source_run: str
 
 
 class Located(NamedTuple):

@@ -7,7 +7,15 @@ from typing import Literal
 
 import msgspec
 
-from runyard.server.auth import DEFAULT_WORKSPACE, Principal, WorkspaceRef, WorkspaceState, note
+from runyard.server.auth import (
+    DEFAULT_WORKSPACE,
+    Permission,
+    Principal,
+    WorkspaceRef,
+    WorkspaceState,
+    note,
+    require,
+)
 from runyard.server.auth.service import entered_by, make_owner
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock
@@ -185,6 +193,8 @@ class Workspaces:
             rules.check_description(description)
         rules.check_tags(tags or {})
         name = principal.workspace.name
+        if state is not None:
+            require(principal, Permission.WORKSPACE_DELETE)  # it stops, or starts, everybody's work
         if state is WorkspaceState.ARCHIVED:
             rules.check_not_default(name, "archived")
         now = clock.now_ms()
