@@ -29,7 +29,6 @@ from runyard.server.workspaces.service import Room
 MODELS_TAG = "mlflow.log-model.history"
 # It is read and written whole for each model.
 MAX_MODELS = 4 * 2**20
-_NO_ENTRIES = Entries([], [], "")
 _MODEL_FIELDS = ("artifact_path", "flavors", "utc_time_created", "run_id")
 
 
@@ -111,7 +110,7 @@ class _Logging:
 
     def run(self, tx: Transaction, items: Sequence[tuple[Principal, RunBatch]]) -> list[RunyardError | None]:
         """Each item's outcome: None, or why nothing of it was written."""
-        group = _Group(tx, self._keys, self._room, [item for _, item in items])
+        group = _Group(tx, self._keys, self._room, items)
         outcomes = [group.add(principal, item) for principal, item in items]
         group.room.store()
         # In the order of their keys, so that two processes on one database don't deadlock.
@@ -134,11 +133,14 @@ def _series_of(row: Row) -> tuple[int, int]:
 class _Group:
     """Collects the rows of a group of requests, leaving out those that are refused."""
 
-    def __init__(self, tx: Transaction, keys: Keys, room: Room, items: Sequence[RunBatch]) -> None:
+    def __init__(
+        self, tx: Transaction, keys: Keys, room: Room, sent: Sequence[tuple[Principal, RunBatch]]
+    ) -> None:
+        items = [item for _, item in sent]
         self._tx = tx
         self._keys = keys
         self._runs = runs.find_ids(tx, list({item.run for item in items}))
-        self.room = GroupRoom(tx, room, self._runs, items)
+        self.room = GroupRoom(tx, room, self._runs, sent)
         self._ids = keys.intern(tx, _names(items))
         measured = _models(items)
         self._models = models.find_homes(tx, measured) if measured else {}
@@ -163,13 +165,13 @@ class _Group:
             refused = self._refuse_model(principal, item.points)
         if refused is not None:
             return refused
-        entries = self._entries(found, item) if item.params or item.tags else _NO_ENTRIES
+        entries = self._entries(found, item) if item.params or item.tags else None
         if isinstance(entries, InvalidArgument):
             return entries
         refused = self.room.take(principal.workspace, found, item, entries)
         if refused is not None:
             return refused
-        if entries is not _NO_ENTRIES:
+        if entries is not None:
             self.params += entries.params
             self._new_params.update({(row[0], row[1]): row[3] for row in entries.params})
             self.tags += entries.tags

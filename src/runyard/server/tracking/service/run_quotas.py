@@ -34,61 +34,61 @@ class GroupRoom:
     """The room for a group of requests that log to runs.
 
     Points are the hot path: they are counted by one statement for the whole group, which refuses a run
-    that would exceed its quota. What it refused is known as tight from then on, and read beforehand.
+    that would exceed its quota. Such a run is known as tight from then on, and read beforehand.
 
     Args:
         tx: the group's transaction.
         room: the quotas, and the sums of experiments and workspaces.
         runs: the runs, by their ids outside.
-        items: what the requests bring.
+        items: the requests.
     """
 
+    __slots__ = ("_by_limit", "_entries", "_items", "_room", "_runs", "_tally", "_totals", "_tx")
+
     def __init__(
-        self, tx: Transaction, room: Room, runs: Mapping[str, RunKey], items: Sequence[RunBatch]
+        self,
+        tx: Transaction,
+        room: Room,
+        runs: Mapping[str, RunKey],
+        items: Sequence[tuple[Principal, RunBatch]],
     ) -> None:
         self._tx = tx
         self._room = room
+        self._runs = runs
+        self._items = items
         self._tally = room.tally(tx)
-        # Of each run how many points come, and in which workspace it is.
-        self._points: dict[int, int] = {}
-        self._homes: dict[int, tuple[WorkspaceRef, str]] = {}
-        self._totals: dict[int, int] = {}
-        self._params: dict[int, int] = {}
-        self._tags: dict[int, int] = {}
-        self._new_tags: dict[int, set[int]] = {}
-        if room.tight:
-            tight = [run.id for run in runs.values() if run.id in room.tight]
-            self._totals = dict.fromkeys(tight, 0) | points.of_runs(tx, tight)
-        with_entries = [item for item in items if item.params or item.tags]
-        if with_entries:
-            self._count_entries(runs, with_entries)
-
-    def _count_entries(self, runs: Mapping[str, RunKey], items: Sequence[RunBatch]) -> None:
-        with_params = {runs[item.run].id for item in items if item.params and item.run in runs}
-        with_tags = {runs[item.run].id for item in items if item.tags and item.run in runs}
-        attributes.lock_runs(self._tx, with_params | with_tags)
-        self._params = attributes.count_params(self._tx, with_params)
-        self._tags = attributes.count_tags(self._tx, with_tags)
+        # By limit the points that come to each run.
+        self._by_limit: dict[int | None, dict[int, int]] = {}
+        # What tight runs have.
+        self._totals: dict[int, int] = self._read_tight() if room.tight else {}
+        with_entries = [item for _, item in items if item.params or item.tags]
+        self._entries = _EntryRoom(tx, runs, with_entries) if with_entries else None
 
     def take(
-        self, workspace: WorkspaceRef, run: RunKey, item: RunBatch, entries: Entries
+        self, workspace: WorkspaceRef, run: RunKey, item: RunBatch, entries: Entries | None
     ) -> LimitExceeded | None:
         """Take the room for a request that is going to be stored; returns why there is none."""
         quotas = self._room.quotas(workspace.id)
-        refused: LimitExceeded | None = None
-        if entries.params or entries.tags:
-            refused = self._refuse_entries(workspace, quotas, run.id, item.run, entries)
-        if refused is None and item.points is not None:
+        if entries is not None and self._entries is not None:
+            refused = self._entries.refuse(workspace, quotas, run.id, item.run, entries)
+            if refused is not None:
+                return refused
+        if item.points is not None:
             refused = self._take_points(workspace, quotas, run, item.run, len(item.points.values))
-        if refused is None and (entries.params or entries.tags):
-            self._params[run.id] = self._params.get(run.id, 0) + len(entries.params)
-            self._new_tags.setdefault(run.id, set()).update(row[1] for row in entries.tags)
-        return refused
+            if refused is not None:
+                return refused
+        if entries is not None and self._entries is not None:
+            self._entries.take(run.id, entries)
+        return None
 
     def _take_points(
         self, workspace: WorkspaceRef, quotas: Quotas, run: RunKey, name: str, more: int
     ) -> LimitExceeded | None:
-        limit, come = quotas.points_per_run, self._points.get(run.id, 0)
+        limit = quotas.points_per_run
+        numbers = self._by_limit.get(limit)
+        if numbers is None:
+            numbers = self._by_limit[limit] = {}
+        come = numbers.get(run.id, 0)
         if limit is not None and (come + more > limit or run.id in self._totals):
             used = self._total(run.id) + come
             if used + more > limit:
@@ -97,8 +97,7 @@ class GroupRoom:
             refused = self._tally.refuse_points(workspace, quotas, run.experiment_id, more)
             if refused is not None:
                 return refused
-        self._points[run.id] = come + more
-        self._homes[run.id] = workspace, name
+        numbers[run.id] = come + more
         self._tally.add_points(workspace.id, run.experiment_id, more)
         return None
 
@@ -107,9 +106,58 @@ class GroupRoom:
             self._totals[run] = points.of_runs(self._tx, [run]).get(run, 0)
         return self._totals[run]
 
-    def _refuse_entries(
+    def _read_tight(self) -> dict[int, int]:
+        tight = [run.id for run in self._runs.values() if run.id in self._room.tight]
+        return dict.fromkeys(tight, 0) | points.of_runs(self._tx, tight) if tight else {}
+
+    def store(self) -> None:
+        """Count the points. First of all that is written: whoever else logs to these runs waits here.
+
+        Raises:
+            LimitExceeded: a run would have more than it may.
+        """
+        for limit, numbers in self._by_limit.items():
+            most = MAX_LIMIT if limit is None else limit
+            if numbers and not points.add(self._tx, numbers, most):
+                raise self._too_many(numbers, most)
+
+    def _too_many(self, numbers: Mapping[int, int], limit: int) -> LimitExceeded:
+        """The error of one of the runs. A group runs again request by request, and each gets its own."""
+        totals = dict.fromkeys(numbers, 0) | points.of_runs(self._tx, list(numbers))
+        tight = [run for run, number in numbers.items() if totals[run] + number > limit]
+        self._room.note_tight(tight)
+        run = max(tight, key=lambda one: totals[one] + numbers[one])
+        workspace, name = next(
+            (principal.workspace.name, item.run)
+            for principal, item in self._items
+            if item.run in self._runs and self._runs[item.run].id == run
+        )
+        return used_up("points_per_run", workspace, name, used=totals[run], limit=limit, more=numbers[run])
+
+
+class _EntryRoom:
+    """The room for a group's params and tags.
+
+    Args:
+        tx: the group's transaction.
+        runs: the runs, by their ids outside.
+        items: those of the requests that bring some.
+    """
+
+    def __init__(self, tx: Transaction, runs: Mapping[str, RunKey], items: Sequence[RunBatch]) -> None:
+        with_params = {runs[item.run].id for item in items if item.params and item.run in runs}
+        with_tags = {runs[item.run].id for item in items if item.tags and item.run in runs}
+        attributes.lock_runs(tx, with_params | with_tags)
+        self._tx = tx
+        self._params = attributes.count_params(tx, with_params)
+        self._tags = attributes.count_tags(tx, with_tags)
+        # The keys of tags that the group brings.
+        self._new_tags: dict[int, set[int]] = {}
+
+    def refuse(
         self, workspace: WorkspaceRef, quotas: Quotas, run: int, name: str, entries: Entries
     ) -> LimitExceeded | None:
+        """Why a request can't be stored; None when it can."""
         limit, used, more = quotas.params_per_run, self._params.get(run, 0), len(entries.params)
         if limit is not None and more and used + more > limit:
             return used_up("params_per_run", workspace.name, name, used=used, limit=limit, more=more)
@@ -120,6 +168,11 @@ class GroupRoom:
                 return used_up("tags_per_run", workspace.name, name, used=used, limit=limit, more=more)
         return None
 
+    def take(self, run: int, entries: Entries) -> None:
+        """The request is going to be stored."""
+        self._params[run] = self._params.get(run, 0) + len(entries.params)
+        self._new_tags.setdefault(run, set()).update(row[1] for row in entries.tags)
+
     def _room_for_tags(self, run: int, keys: set[int], limit: int) -> tuple[int, int]:
         """How many tags a run has, and how many of these are new; 0 when all may be."""
         stored, come = self._tags.get(run, 0), self._new_tags.get(run, set())
@@ -127,31 +180,6 @@ class GroupRoom:
             return stored, 0
         known = attributes.keys_of_tags(self._tx, run, come | keys)
         return stored + len(come - known), len(keys - known - come)
-
-    def store(self) -> None:
-        """Count the points. First of all that is written: whoever else logs to these runs waits here.
-
-        Raises:
-            LimitExceeded: a run would have more than it may.
-        """
-        by_limit: dict[int, dict[int, int]] = {}
-        for run, number in self._points.items():
-            limit = self._room.quotas(self._homes[run][0].id).points_per_run
-            by_limit.setdefault(MAX_LIMIT if limit is None else limit, {})[run] = number
-        for limit, numbers in by_limit.items():
-            if not points.add(self._tx, numbers, limit):
-                raise self._too_many(numbers, limit)
-
-    def _too_many(self, numbers: Mapping[int, int], limit: int) -> LimitExceeded:
-        """The error of one of the runs. A group runs again request by request, and each gets its own."""
-        totals = dict.fromkeys(numbers, 0) | points.of_runs(self._tx, list(numbers))
-        tight = [run for run, number in numbers.items() if totals[run] + number > limit]
-        self._room.note_tight(tight)
-        run = max(tight, key=lambda one: totals[one] + numbers[one])
-        workspace, name = self._homes[run]
-        return used_up(
-            "points_per_run", workspace.name, name, used=totals[run], limit=limit, more=numbers[run]
-        )
 
 
 def refuse_tag(

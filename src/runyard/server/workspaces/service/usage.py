@@ -48,6 +48,8 @@ class Usage:
         self._database = database
         # Additions come from the writer's thread and from the event loop.
         self._lock = threading.Lock()
+        # Additions as they come, by workspace, experiment and run; the same by what they are of.
+        self._added: dict[tuple[int, int, int | None], list[Sums]] = {}
         self._pending: dict[Key, Sums] = {}
         self._sending: dict[Key, Sums] = {}
         self._held: dict[Key, int] = {}
@@ -59,13 +61,19 @@ class Usage:
 
     def add(self, workspace: int, experiment: int, more: Sums, *, run: int | None = None) -> None:
         """Count something that is stored now, or with negative numbers, that is gone."""
-        keys: list[Key] = [(Scope.WORKSPACE, workspace), (Scope.EXPERIMENT, experiment)]
-        if run is not None:
-            keys.append((Scope.RUN, run))
         with self._lock:
+            self._added.setdefault((workspace, experiment, run), []).append(more)
+
+    def _settle(self) -> None:
+        """Sort what was added; the lock is held."""
+        for (workspace, experiment, run), sums in self._added.items():
+            more = sum(sums, Sums())
+            keys: list[Key] = [(Scope.WORKSPACE, workspace), (Scope.EXPERIMENT, experiment)]
+            if run is not None:
+                keys.append((Scope.RUN, run))
             for key in keys:
-                before = self._pending.get(key)
-                self._pending[key] = more if before is None else before + more
+                self._pending[key] = self._pending.get(key, Sums()) + more
+        self._added.clear()
 
     def runs_gone(
         self, tx: Transaction, workspace: int, experiment: int, runs: Sequence[int], points: int
@@ -117,6 +125,7 @@ class Usage:
 
     def _own(self, key: Key) -> Sums:
         with self._lock:
+            self._settle()
             own = self._pending.get(key, Sums()) + self._sending.get(key, Sums())
         return own + Sums(size=self._held.get(key, 0))
 
@@ -130,6 +139,7 @@ class Usage:
         """Store what this process has added."""
         async with self._flushing:
             with self._lock:
+                self._settle()
                 self._sending, self._pending = self._pending, {}
             if not self._sending:
                 return
