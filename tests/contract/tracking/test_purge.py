@@ -18,7 +18,7 @@ from runyard.server.db.database import open_dialect
 from runyard.server.kernel.errors import NotFound
 from runyard.server.tracking.service import Artifacts, Destroyer, Keys
 from runyard.server.tracking.service.purge import Pace
-from runyard.server.workspaces.service import Directory, Room, Usage, default_experiments
+from runyard.server.workspaces.service import Directory, Left, Room, Usage, default_experiments
 from runyard.server.workspaces.service.kinds import Stopped
 from tests.api.conftest import Api, serve
 from tests.api.trash_data import OF_RUN, fill, new_model, sql
@@ -96,7 +96,7 @@ def test_every_transaction_leaves_what_can_be_gone_on_with(
     assert sum(map(len, before)) > 12
     # When it is destroyed by processes that die after some slices of two rows
     rounds = 0
-    while not asyncio.run(_destroy(database_url, _artifacts(tmp_path), Some(1 + rounds % 5))):
+    while asyncio.run(_destroy(database_url, _artifacts(tmp_path), Some(1 + rounds % 5))) is None:
         rounds += 1
         # Then what is in use stays as it is
         assert rows_of(database_url, kept) == before
@@ -126,20 +126,19 @@ def _filled(api: Api) -> str:
     return kept
 
 
-async def _destroy(url: str, store: BlobStore, go_on: Some) -> bool:
-    """Whether all is destroyed before it is stopped."""
+async def _destroy(url: str, store: BlobStore, go_on: Some) -> list[Left] | None:
+    """What each step leaves; None when it is stopped before the end."""
     database = Database(open_dialect(url))
     database.start()
     try:
         async with store:
             destroyer = Destroyer(database, store, Usage(database), default_experiments)
-            for step in (destroyer.runs, destroyer.models, destroyer.experiments):
-                await step(NOW, go_on)
+            steps = (destroyer.runs, destroyer.models, destroyer.experiments)
+            return [await step(NOW, go_on) for step in steps]
     except Stopped:
-        return False
+        return None
     finally:
         database.close()
-    return True
 
 
 def test_artifacts_that_can_not_be_deleted_are_tried_again(database_url: str, tmp_path: Path) -> None:
@@ -153,13 +152,15 @@ def test_artifacts_that_can_not_be_deleted_are_tried_again(database_url: str, tm
     # When its folder can't be written to
     query = f"SELECT count(*) FROM run WHERE uuid = '{run}'"
     (folder,) = (tmp_path / "artifacts").glob(f"*/*/{run}/artifacts/a")
-    asyncio.run(_destroy(database_url, _Broken(tmp_path / "artifacts"), Some(1000)))
+    left = asyncio.run(_destroy(database_url, _Broken(tmp_path / "artifacts"), Some(1000)))
     # Then its row says that there is something to go on with
+    assert left == [Left(failed=True), Left(), Left()]
     assert sql(database_url, query) == [(1,)]
     assert folder.exists()
     # When it can
-    asyncio.run(_destroy(database_url, _artifacts(tmp_path), Some(1000)))
+    left = asyncio.run(_destroy(database_url, _artifacts(tmp_path), Some(1000)))
     # Then
+    assert left == [Left()] * 3
     assert sql(database_url, query) == [(0,)]
     assert not folder.exists()
 

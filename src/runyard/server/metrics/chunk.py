@@ -20,7 +20,7 @@ from runyard.server.metrics.codec import Reader, encode_floats, encode_ints
 from runyard.server.metrics.columns import rank_of, take
 from runyard.server.metrics.sketch import encode_sketch
 from runyard.server.metrics.tables import metric_chunk
-from runyard.server.metrics.types import Points, Position, SeriesId
+from runyard.server.metrics.types import MAX_KEY, Points, Position, SeriesId, series_id
 
 FULL = 8_192
 """Points of a full chunk. Only the last ones of a series have fewer, or where late points came."""
@@ -214,11 +214,21 @@ _FIRST_TIMES = Query(
     .group_by(metric_chunk.c.series)
 )
 _DELETE = Query(delete(metric_chunk).where(in_list(metric_chunk.c.id, "ids")))
-_IDS = Query(
-    select(metric_chunk.c.id)
-    .where(metric_chunk.c.series >= bindparam("low"), metric_chunk.c.series <= bindparam("high"))
-    .limit(bindparam("limit"))
-)
+
+
+def _ids(dialect: Dialect) -> Executable:
+    """Chunks of a list of scopes, whose series are ranges of numbers, by one look-up per scope."""
+    scopes = {
+        "sqlite": "json_each(:lows) AS low",
+        "postgresql": "unnest(CAST(:lows AS bigint[])) AS low(value)",
+    }[dialect.name]
+    return text(
+        f"SELECT chunk.id FROM {scopes} CROSS JOIN metric_chunk AS chunk"
+        f" WHERE chunk.series >= low.value AND chunk.series <= low.value + {MAX_KEY} LIMIT :limit"
+    )
+
+
+_IDS = Query(_ids)
 _INSERT = Query(insert(metric_chunk).values({name: bindparam(name) for name in NewChunk._fields}))
 
 
@@ -310,9 +320,10 @@ def delete_chunks(tx: Transaction, ids: Collection[int]) -> None:
         tx.execute(_DELETE, ids=sorted(ids))
 
 
-def chunk_ids_of(connection: Connection, low: SeriesId, high: SeriesId, limit: int) -> list[int]:
-    """Some ids of chunks of the series from `low` to `high`."""
-    return [row[0] for row in connection.rows(_IDS, low=low, high=high, limit=limit)]
+def chunk_ids_of(connection: Connection, scopes: Collection[int], limit: int) -> list[int]:
+    """Some ids of chunks of some scopes."""
+    lows = [series_id(scope, 0) for scope in sorted(scopes)]
+    return [row[0] for row in connection.rows(_IDS, lows=lows, limit=limit)]
 
 
 def _chunk(row: Any) -> Chunk:

@@ -8,7 +8,6 @@ from runyard.server.db import Transaction
 from runyard.server.metrics.chunk import FULL, chunk_ids_of, delete_chunks
 from runyard.server.metrics.log import delete_rows, rows_of_scopes
 from runyard.server.metrics.pack import delete_packs, pack_sizes
-from runyard.server.metrics.types import MAX_KEY, series_id
 
 _MOST_ROWS = 1_000
 _CHUNK_POINTS = FULL
@@ -38,13 +37,9 @@ def delete_scopes(tx: Transaction, scopes: Sequence[int], points: int) -> bool:
     if len(taken) < len(packs):
         return False
     most = max(1, left // _CHUNK_POINTS)
-    for scope in scopes:
-        ids = chunk_ids_of(tx, series_id(scope, 0), series_id(scope, MAX_KEY), most + 1)
-        delete_chunks(tx, ids[:most])
-        if len(ids) > most:
-            return False
-        most -= len(ids)
-    return True
+    ids = chunk_ids_of(tx, scopes, most + 1)
+    delete_chunks(tx, ids[:most])
+    return len(ids) <= most
 
 
 def _first(found: Sequence[tuple[int, int]], points: int) -> tuple[list[int], int]:

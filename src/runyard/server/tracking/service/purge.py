@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from runyard.server.artifacts import BlobPath, BlobStore
 from runyard.server.auth.service import forget_experiments, forget_runs
-from runyard.server.db import Connection, Database, Row, Transaction
+from runyard.server.db import Connection, Database, Query, Row, Transaction
 from runyard.server.kernel import clock
 from runyard.server.kernel.errors import RunyardError
 from runyard.server.metrics import engine
@@ -25,10 +25,13 @@ from runyard.server.tracking.store import points
 from runyard.server.tracking.store import purge as store
 from runyard.server.tracking.store import trash as trash_store
 from runyard.server.tracking.types import Noun
-from runyard.server.workspaces.service import GoOn, Usage
+from runyard.server.workspaces.service import GoOn, Left, Usage
 from runyard.server.workspaces.types import Sums
 
 T = TypeVar("T")
+
+Stage = Callable[[Transaction, int], bool]
+"""Deletes up to so many rows of one kind; whether all of them are gone."""
 
 # Things whose keys are read at a time, and things that are destroyed at a time.
 _CHUNK = 20_000
@@ -41,6 +44,7 @@ _DATASETS = 20
 _FOLDERS = 4
 # Experiments of a workspace that are marked at a time.
 _EXPERIMENTS = 500
+_MOST_PAUSE = 0.5
 # Of several processes one may have read a run before it was marked and write to it a moment later. Its row
 # stays for so long, and what came late goes with it.
 _LATE_MS = 60_000
@@ -49,10 +53,10 @@ _log = logging.getLogger("runyard.trash")
 
 
 class Pace:
-    """How many rows a transaction deletes: as many as take about 10 ms."""
+    """How many rows a transaction deletes: as many as take about 15 ms."""
 
     START, LEAST, MOST = 500, 50, 5_000
-    SHORT, LONG = 0.006, 0.015
+    SHORT, LONG = 0.01, 0.025
     # Points go by the blob, not by the row.
     POINTS = 500
 
@@ -94,34 +98,35 @@ class Destroyer:
             store.marked_experiments(connection)
         )
 
-    async def runs(self, now: int, go_on: GoOn) -> int | None:
+    async def runs(self, now: int, go_on: GoOn) -> Left:
         """Destroy runs, also those of marked experiments."""
         await asyncio.to_thread(engine.prepare_deleting)
         return await self._owners("run", now, go_on)
 
-    async def models(self, now: int, go_on: GoOn) -> int | None:
+    async def models(self, now: int, go_on: GoOn) -> Left:
         """Destroy logged models, also those of marked experiments."""
         return await self._owners("model", now, go_on)
 
-    async def experiments(self, now: int, go_on: GoOn) -> int | None:
+    async def experiments(self, now: int, go_on: GoOn) -> Left:
         """Destroy experiments that hold no runs and models any more."""
         marked = await self._database.read(store.marked_experiments)
         keys = [one.key for one in marked]
         filled = await self._database.read(lambda c: store.filled(c, keys))
         later: list[int] = []
+        failed = False
         for one in marked:
             if one.key in filled:
                 continue
-            await self._drain(partial(self._rest, [one.key]), go_on)
+            await self._drain([partial(_rest, [one.key])], go_on)
             path = folder_of(one.location, one.key, "experiment", str(one.key))
             if not await self._delete_folder(path, one.workspace_id, one.key):
-                continue
-            if self._is_early(one.since, now):
+                failed = True
+            elif self._is_early(one.since, now):
                 later.append(one.since + self._late_ms)
             else:
                 await self._usage.flush()
                 await self._database.write(partial(self._experiment_row, one, now))
-        return min(later, default=None)
+        return Left(min(later, default=None), failed)
 
     async def workspace(self, workspace: int, now: int, go_on: GoOn) -> None:
         """Mark all experiments of a workspace, whatever their state."""
@@ -132,9 +137,9 @@ class Destroyer:
                 lambda tx: trash_store.mark_workspace(tx, workspace, now, _EXPERIMENTS)
             )
 
-    async def _owners(self, noun: Noun, now: int, go_on: GoOn) -> int | None:
+    async def _owners(self, noun: Noun, now: int, go_on: GoOn) -> Left:
         later: list[int] = []
-        after = 0
+        failed, after = False, 0
         while chunk := await self._database.read(
             lambda c, after=after: store.marked(c, noun, after, _CHUNK)  # type: ignore[misc]
         ):
@@ -143,9 +148,9 @@ class Destroyer:
                 await self._measured([one.key for one in chunk], go_on)
             for start in range(0, len(chunk), _BATCH):
                 batch = chunk[start : start + _BATCH]
-                rows = self._run_rows if noun == "run" else self._model_rows
-                await self._drain(partial(rows, batch), go_on)
+                await self._drain(_stages(noun, batch), go_on)
                 gone = await self._delete_artifacts(noun, batch)
+                failed = failed or len(gone) < len(batch)
                 due = [one for one in gone if not self._is_early(one.since, now)]
                 later += [one.since + self._late_ms for one in gone if self._is_early(one.since, now)]
                 if due:
@@ -153,38 +158,16 @@ class Destroyer:
                     # Or what is on its way to the sums of these would bring them back.
                     await self._usage.flush()
                     await self._write(partial(self._delete, noun, due))
-        return min(later, default=None)
+        return Left(min(later, default=None), failed)
 
     def _is_early(self, since: int, now: int) -> bool:
         """Whether somebody may still write to what was marked at a time."""
         return bool(self._late_ms) and since > now - self._late_ms
 
-    def _run_rows(self, runs: Sequence[store.Marked], tx: Transaction, rows: int) -> bool:
-        keys = [one.key for one in runs]
-        done = (
-            engine.delete_scopes(tx, keys, rows * Pace.POINTS)
-            and store.delete_some(tx, store.OF_RUNS, keys, rows)
-            and store.delete_datasets(tx, keys, _DATASETS)
-            and store.delete_links(tx, keys, rows)
-        )
-        if done:
-            forget_runs(tx, [one.id for one in runs])
-        return done
-
-    def _model_rows(self, models: Sequence[store.Marked], tx: Transaction, rows: int) -> bool:
-        return store.delete_some(tx, store.OF_MODELS, [one.key for one in models], rows)
-
-    def _rest(self, experiments: Sequence[int], tx: Transaction, rows: int) -> bool:
-        done = store.delete_rest_of_experiments(tx, experiments, min(rows, Pace.LEAST))
-        if done:
-            forget_experiments(tx, experiments)
-        return done
-
     def _experiment_row(self, one: store.MarkedExperiment, now: int, tx: Transaction) -> None:
         if one.key in self._find_defaults(tx):
-            store.empty_experiments(tx, [one.key], now)
-        else:
-            store.delete_experiments(tx, [one.key])
+            store.put_back(tx, one.key, now)
+        elif store.delete_experiment(tx, one.key):
             self._usage.experiment_gone(tx, one.workspace_id, one.key)
 
     async def _measured(self, runs: Sequence[int], go_on: GoOn) -> None:
@@ -196,27 +179,29 @@ class Destroyer:
                 await self._write(partial(_delete_measured, keys[:size]))
                 keys = keys[size:]
 
-    async def _drain(self, delete: Callable[[Transaction, int], bool], go_on: GoOn) -> None:
-        """Delete until nothing is left."""
-        done = False
-        while not done:
+    async def _drain(self, stages: Sequence[Stage], go_on: GoOn) -> None:
+        """Delete, stage by stage, until nothing is left."""
+        at = 0
+        while at < len(stages):
             await go_on()
-            done = await self._write(delete)
+            at = await self._write(partial(_go_through, stages, at), lambda at: at < len(stages))
 
-    async def _write(self, delete: Callable[[Transaction, int], T]) -> T:
+    async def _write(
+        self, delete: Callable[[Transaction, int], T], is_full: Callable[[T], bool] = lambda _: False
+    ) -> T:
         """One transaction; then a pause as long as it took."""
-        rows, took = self._pace.rows, 0.0
+        rows, began = self._pace.rows, 0.0
 
-        def timed(tx: Transaction) -> T:
-            nonlocal took
-            started = clock.monotonic()
-            found = delete(tx, rows)
-            took = clock.monotonic() - started
-            return found
+        def begun(tx: Transaction) -> T:
+            nonlocal began
+            began = clock.monotonic()
+            return delete(tx, rows)
 
-        found = await self._database.write(timed)
-        self._pace.note(took, full=found is False)
-        await asyncio.sleep(took)
+        found = await self._database.write(begun)
+        # With the commit, which takes the longer the more pages were changed.
+        took = clock.monotonic() - began
+        self._pace.note(took, full=is_full(found))
+        await asyncio.sleep(min(took, _MOST_PAUSE))
         return found
 
     def _delete(self, noun: Noun, owners: Sequence[store.Marked], tx: Transaction, _: int) -> None:
@@ -224,12 +209,13 @@ class Destroyer:
         if noun == "model":
             store.delete_models(tx, keys)
             return
+        gone = store.delete_runs(tx, keys)
         at: dict[tuple[int, int], list[int]] = {}
         for one in owners:
-            at.setdefault((one.workspace_id, one.experiment_id), []).append(one.key)
-        for (workspace, experiment), runs in at.items():
+            if one.key in gone:
+                at.setdefault((one.workspace_id, one.experiment_id), []).append(one.key)
+        for (workspace, experiment), runs in sorted(at.items()):
             self._usage.runs_gone(tx, workspace, experiment, runs, points.remove(tx, runs))
-        store.delete_runs(tx, keys)
 
     async def _delete_artifacts(self, noun: Noun, owners: Sequence[store.Marked]) -> list[store.Marked]:
         """Delete the artifacts of runs or models; returns those whose are gone."""
@@ -266,3 +252,40 @@ class Destroyer:
 
 def _delete_measured(keys: Sequence[Row], tx: Transaction, _: int) -> None:
     store.delete_measured(tx, keys)
+
+
+def _stages(noun: Noun, owners: Sequence[store.Marked]) -> list[Stage]:
+    """What is deleted of runs or models, in this order."""
+    keys = [one.key for one in owners]
+    if noun == "model":
+        return [lambda tx, rows: store.delete_some(tx, store.OF_MODELS, keys, rows)]
+    return [
+        lambda tx, rows: engine.delete_scopes(tx, keys, rows * Pace.POINTS),
+        *(partial(_of_runs, query, keys) for query in store.OF_RUNS),
+        lambda tx, _: store.delete_datasets(tx, keys, _DATASETS),
+        lambda tx, rows: store.delete_links(tx, keys, rows),
+        partial(_tokens, [one.id for one in owners]),
+    ]
+
+
+def _go_through(stages: Sequence[Stage], at: int, tx: Transaction, rows: int) -> int:
+    """The stages from one on, as far as the rows go; returns the first that has more to delete."""
+    while at < len(stages) and stages[at](tx, rows):
+        at += 1
+    return at
+
+
+def _of_runs(query: Query, runs: Sequence[int], tx: Transaction, rows: int) -> bool:
+    return store.delete_some(tx, [query], runs, rows)
+
+
+def _tokens(runs: Sequence[str], tx: Transaction, _: int) -> bool:
+    forget_runs(tx, runs)
+    return True
+
+
+def _rest(experiments: Sequence[int], tx: Transaction, rows: int) -> bool:
+    done = store.delete_rest_of_experiments(tx, experiments, min(rows, Pace.LEAST))
+    if done:
+        forget_experiments(tx, experiments)
+    return done

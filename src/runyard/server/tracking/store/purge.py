@@ -10,19 +10,26 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
     Table,
     and_,
+    any_,
     bindparam,
+    cast,
     delete,
     exists,
     func,
     literal_column,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
 from sqlalchemy.sql.base import Executable
+from sqlalchemy.types import NullType
 
 from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list, nested
 from runyard.server.tracking import tables as t
@@ -78,17 +85,21 @@ _marked_experiments = Query(
 )
 
 
-def _some(table: Table, owner: str, condition: Any = None) -> Query:
+def _some(table: Table, owner: str) -> Query:
     """Delete up to `limit` rows of some owners."""
-    where = [in_list(table.c[owner], "owners"), *([] if condition is None else [condition])]
 
     def build(dialect: Dialect) -> Executable:
         if dialect.name == "postgresql":
-            place: Any = literal_column(f"{table.name}.ctid")
-            found = select(place).where(*where).limit(bindparam("limit"))
-            return delete(table).where(place == func.any(func.array(found.scalar_subquery())))
+            # Owner by owner, along the index: else it might look through the whole table for so few rows.
+            place: ColumnElement[Any] = literal_column(f"{table.name}.ctid")
+            ids = func.unnest(cast(bindparam("owners", type_=NullType()), ARRAY(BigInteger)))
+            one = ids.table_valued("id", name="owner").render_derived()
+            each = select(place.label("place")).where(table.c[owner] == one.c.id).limit(bindparam("limit"))
+            rows = each.lateral("each")
+            found = select(rows.c.place).select_from(one.join(rows, true())).limit(bindparam("limit"))
+            return delete(table).where(place == any_(func.array(found.scalar_subquery())))
         keys = list(table.primary_key.columns)
-        chosen = select(*keys).where(*where).limit(bindparam("limit"))
+        chosen = select(*keys).where(in_list(table.c[owner], "owners")).limit(bindparam("limit"))
         return delete(table).where((tuple_(*keys) if len(keys) > 1 else keys[0]).in_(chosen))
 
     return Query(build)
@@ -132,7 +143,7 @@ def _is_marked(table: Table) -> Any:
     return or_(table.c.lifecycle == _PURGED, home)
 
 
-_run_rows = Query(delete(t.run).where(in_list(_r.id, "ids"), _is_marked(t.run)))
+_run_rows = Query(delete(t.run).where(in_list(_r.id, "ids"), _is_marked(t.run)).returning(_r.id))
 _model_rows = Query(delete(t.logged_model).where(in_list(_m.id, "ids"), _is_marked(t.logged_model)))
 _experiment_rows = Query(
     delete(t.experiment).where(
@@ -212,9 +223,9 @@ def delete_rest_of_experiments(tx: Transaction, experiments: Sequence[int], rows
     return delete_some(tx, (_datasets_of_experiment, _experiment_tags), experiments, rows)
 
 
-def delete_runs(tx: Transaction, runs: Sequence[int]) -> None:
-    """Delete the rows of runs; those that aren't marked stay."""
-    tx.execute(_run_rows, ids=list(runs))
+def delete_runs(tx: Transaction, runs: Sequence[int]) -> set[int]:
+    """Delete the rows of runs, but of those that aren't marked; returns whose it deleted."""
+    return {row[0] for row in tx.returning(_run_rows, ids=list(runs))}
 
 
 def delete_models(tx: Transaction, models: Sequence[int]) -> None:
@@ -222,11 +233,11 @@ def delete_models(tx: Transaction, models: Sequence[int]) -> None:
     tx.execute(_model_rows, ids=list(models))
 
 
-def empty_experiments(tx: Transaction, experiments: Sequence[int], now: int) -> None:
-    """Let experiments that were emptied lie in the trash again."""
-    tx.execute(_empty, ids=list(experiments), now=now)
+def put_back(tx: Transaction, experiment: int, now: int) -> None:
+    """Let an experiment that was emptied lie in the trash again."""
+    tx.execute(_empty, ids=[experiment], now=now)
 
 
-def delete_experiments(tx: Transaction, experiments: Sequence[int]) -> None:
-    """Delete the rows of experiments; those that aren't marked, or hold anything, stay."""
-    tx.execute(_experiment_rows, ids=list(experiments))
+def delete_experiment(tx: Transaction, experiment: int) -> bool:
+    """Delete the row of an experiment, unless it isn't marked, or holds anything; whether it did."""
+    return tx.execute(_experiment_rows, ids=[experiment]) > 0

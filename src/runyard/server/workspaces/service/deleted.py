@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runyard.server.auth import Permission, Principal, WorkspaceState
 from runyard.server.auth.service import forget_workspace
 from runyard.server.db import Connection, Database, Transaction
-from runyard.server.workspaces.service.kinds import GoOn, KindName, TrashEntry, TrashPosition, TrashSize
+from runyard.server.workspaces.service.kinds import GoOn, KindName, Left, TrashEntry, TrashPosition, TrashSize
 from runyard.server.workspaces.service.usage import Usage
 from runyard.server.workspaces.store import trash as store
 from runyard.server.workspaces.store.workspaces import remove
@@ -91,13 +91,13 @@ class DeletedWorkspaces:
         """Whether a workspace is to be destroyed."""
         return bool(store.find_purged(connection))
 
-    async def spread(self, now: int, go_on: GoOn) -> int | None:
+    async def spread(self, now: int, go_on: GoOn) -> Left:
         """Mark what is in the workspaces that are to be destroyed."""
         for workspace in await self.database.read(store.find_purged):
             await self.mark_contents(workspace, now, go_on)
-        return None
+        return Left()
 
-    async def destroy(self, now: int, go_on: GoOn) -> int | None:
+    async def destroy(self, now: int, go_on: GoOn) -> Left:
         """Destroy the workspaces that hold nothing any more."""
         del now
         for workspace in await self.database.read(store.find_purged):
@@ -110,7 +110,7 @@ class DeletedWorkspaces:
                     self.usage.workspace_gone(tx, workspace)
 
             await self.database.write(mutate)
-        return None
+        return Left()
 
     def _entry(self, found: store.DeletedWorkspace) -> TrashEntry:
         return TrashEntry(

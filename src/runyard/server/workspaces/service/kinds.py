@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -138,5 +138,17 @@ class TrashKind(Protocol):
         """How much each entry takes; what isn't known at the deadline (of `clock.monotonic`) is left out."""
 
 
-Destroy = Callable[[int, GoOn], Awaitable[int | None]]
-"""Destroys what is marked, at a time, in slices; returns when to come again for what can't go yet."""
+class Left(NamedTuple):
+    """What of the marked things couldn't be destroyed yet.
+
+    Attributes:
+        later: when those can go that are too young; None without any.
+        failed: whether something went wrong with others, so that they are to be tried again.
+    """
+
+    later: int | None = None
+    failed: bool = False
+
+
+Destroy = Callable[[int, GoOn], Awaitable[Left]]
+"""Destroys what is marked, at a time, in slices."""

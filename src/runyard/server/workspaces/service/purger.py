@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from runyard.server.auth import DEFAULT_WORKSPACE, Access, Identity, Principal, PrincipalKind, note
 from runyard.server.db import Connection, Database, Transaction
@@ -27,8 +27,10 @@ DAY_MS = 24 * 3_600_000
 _LEASE_MS = 20_000
 # How often to look for what has lain long enough.
 _PAUSE_SECONDS = 3600.0
-# When another process is at work, or was until it died, or something went wrong.
-_RETRY_SECONDS = 10.0
+# When another process is at work, or was until it died.
+_TURN_SECONDS = 10.0
+# When something went wrong.
+_RETRY_SECONDS = 60.0
 # Entries of a slice that marks what goes.
 _SLICE = 1000
 # Names of entries that an event lists.
@@ -43,6 +45,18 @@ SYSTEM = Principal(
 )
 
 _log = logging.getLogger("runyard.trash")
+
+
+class Round(NamedTuple):
+    """How a round went.
+
+    Attributes:
+        seconds: how long until the next.
+        done: whether all is destroyed that could be.
+    """
+
+    seconds: float
+    done: bool
 
 
 class Purger:
@@ -105,25 +119,26 @@ class Purger:
                 return await waiting
         return False
 
-    async def round(self) -> float:
-        """One round; returns how many seconds until the next.
+    async def round(self) -> Round:
+        """One round.
 
         Raises:
             Stopped: it ended early, or another process is at work.
         """
         now = self._now_ms()
         if not await self._database.read(partial(self._has_work, now)):
-            return _PAUSE_SECONDS
+            return Round(_PAUSE_SECONDS, done=True)
         await self._go_on()
         try:
             await self._expire(now)
-            later = [await step(now, self._go_on) for step in self._steps]
+            left = [await step(now, self._go_on) for step in self._steps]
         finally:
             self._leased_until = 0
             await self._database.write(lambda tx: release(tx, LEASE, self._holder))
-        next_times = [time for time in later if time is not None]
-        seconds = (min(next_times) - self._now_ms()) / 1000 if next_times else _PAUSE_SECONDS
-        return min(max(seconds, 1.0), _PAUSE_SECONDS)
+        failed = any(one.failed for one in left)
+        waits = [(one.later - self._now_ms()) / 1000 for one in left if one.later is not None]
+        wait = min([*waits, _RETRY_SECONDS if failed else _PAUSE_SECONDS])
+        return Round(max(1.0, wait), done=not failed)
 
     def _has_work(self, now: int, connection: Connection) -> bool:
         """Whether a round has anything to do: a server where nothing is deleted writes nothing."""
@@ -163,10 +178,9 @@ class Purger:
             waiting, self._waiting = self._waiting, []
             done = False
             try:
-                seconds = await self.round()
-                done = True
+                seconds, done = await self.round()
             except Stopped:
-                seconds = _RETRY_SECONDS
+                seconds = _TURN_SECONDS
             except Exception:  # noqa: BLE001 - logged
                 _log.exception("a round of purging failed; the next one goes on with it")
                 seconds = _RETRY_SECONDS

@@ -42,9 +42,11 @@ _page, _page_within = (
     Query(statement.order_by(_w.name).limit(bindparam("limit")))
     for statement in (_listed, _listed.where(in_list(_w.id, "ids")))
 )
-_names = Query(select(_w.id, _w.name).where(in_list(_w.id, "ids")))
-_all_names = Query(select(_w.id, _w.name))
-_every_ref = Query(select(_w.id, _w.name, _w.default_experiment_id, _w.state).order_by(_w.id))
+_names = Query(select(_w.id, _w.name).where(in_list(_w.id, "ids"), _IS_THERE))
+_all_names = Query(select(_w.id, _w.name).where(_IS_THERE))
+_every_ref = Query(
+    select(_w.id, _w.name, _w.default_experiment_id, _w.state).where(_IS_THERE).order_by(_w.id)
+)
 _tags_of = Query(
     select(_t.workspace_id, _t.key, _t.value)
     .where(in_list(_t.workspace_id, "ids"))
@@ -110,7 +112,7 @@ def find_ref(connection: Connection, name: str) -> tuple[WorkspaceRef, Quotas] |
 
 
 def every_ref(connection: Connection) -> list[WorkspaceRef]:
-    """All workspaces, in any state."""
+    """All workspaces but those that are being destroyed."""
     return [
         WorkspaceRef(row[0], row[1], row[2], WorkspaceState(row[3])) for row in connection.rows(_every_ref)
     ]
