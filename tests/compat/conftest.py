@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from .environments import python_of
+from .login import NAME, PASSWORD
 from .server import Server, is_peer
 
 SCRIPTS = Path(__file__).parent / "clients"
@@ -28,9 +29,9 @@ class _Servers:
     folder: Path
     running: dict[str, Server]
 
-    def on(self, database: str, *options: str) -> Server:
+    def on(self, database: str, *options: str, login: bool = False) -> Server:
         if database not in self.running:
-            server = Server(self.folder / database, *options)
+            server = Server(self.folder / database, *options, login=login)
             self.running[database] = server
             server.wait()
         self.running[database].check()
@@ -47,12 +48,17 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Servers]:
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest, servers: _Servers) -> Server:
-    """The session's server: on SQLite, or on the database that a test's indirect parameter names."""
+    """The session's server: on SQLite, or on the database that a test's indirect parameter names.
+
+    `login` is one on SQLite that everybody has to sign in to.
+    """
     database = getattr(request, "param", "sqlite")
     if database == "sqlite" or database in servers.running:
         return servers.on(database)
     if is_peer():
         pytest.skip("the command of another server names its own database")
+    if database == "login":
+        return servers.on(database, login=True)
     # The database outlives the test, as the server does; it goes with the session's PostgreSQL.
     address: str = request.getfixturevalue("postgresql").create_database()
     return servers.on(database, "--database", address)
@@ -71,7 +77,7 @@ def run_script(server: Server, tmp_path: Path) -> RunScript:
         done = subprocess.run(
             [python_of(client), "-B", SCRIPTS / f"check_{name}.py"],
             cwd=tmp_path,
-            env=_environment(server.url) | environment,
+            env=_environment(server.url) | _credential(server, client) | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -92,6 +98,15 @@ def run_script(server: Server, tmp_path: Path) -> RunScript:
         return facts
 
     return run
+
+
+def _credential(server: Server, client: str) -> dict[str, str]:
+    """What a client signs in with: the old ones with a password, the newer ones with a token."""
+    if not server.token:
+        return {}
+    if client == "mlflow1":
+        return {"MLFLOW_TRACKING_USERNAME": NAME, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
+    return {"MLFLOW_TRACKING_TOKEN": server.token}
 
 
 def _environment(url: str) -> dict[str, str]:

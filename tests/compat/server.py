@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from .login import make_administrator, make_scientist
+
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -40,14 +42,20 @@ def is_peer() -> bool:
 
 
 class Server:
-    """A server process with its data in `folder`; `options` are added to its command."""
+    """A server process with its data in `folder`; `options` are added to its command.
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    With `login` everybody has to sign in, and `token` is that of a Data Scientist.
+    """
+
+    def __init__(self, folder: Path, *options: str, login: bool = False) -> None:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         data = folder / "data"
         data.mkdir(parents=True)
+        self._login, self.token = login, ""
+        if login:
+            make_administrator(data)
         words = [word.format(port=self.port, data=data) for word in command()]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -60,11 +68,14 @@ class Server:
             self.check()
             try:
                 with urllib.request.urlopen(f"{self.url}/health", timeout=5):
-                    return
+                    break
             except (OSError, urllib.error.URLError):
                 # Nothing listens yet, and nothing tells when it will: poll.
                 select.select([], [], [], 0.05)
-        raise AssertionError(f"no answer within {START_SECONDS:.0f} s:\n{self._end_of_log()}")
+        else:
+            raise AssertionError(f"no answer within {START_SECONDS:.0f} s:\n{self._end_of_log()}")
+        if self._login:
+            self.token = make_scientist(self.url)
 
     def check(self) -> None:
         """Fail with the end of its log if the server has ended by itself."""

@@ -8,6 +8,7 @@ import pytest
 
 from .conftest import RunScript
 from .environments import CLIENTS
+from .server import is_peer
 
 FULL = ("mlflow1", "mlflow2", "mlflow3")
 SINCE_2 = ("mlflow2", "mlflow3", "skinny")
@@ -47,6 +48,22 @@ CORE = {
     "logged_models": ("skinny",),
 }
 
+# Everything that a client sends must carry its credential, or need none.
+WITH_LOGIN = {
+    "fluent": ("mlflow1", "mlflow2", "skinny"),
+    "experiments": ("skinny",),
+    "runs": ("skinny",),
+    "history": ("skinny",),
+    "search": ("skinny",),
+    "parallel": ("skinny",),
+    "artifacts": ("mlflow1", "mlflow2", "skinny"),
+    "multipart": SINCE_2,
+    "stock_cli": ("skinny",),
+    "async_logging": ("skinny",),
+    "datasets": ("skinny",),
+    "logged_models": ("skinny",),
+}
+
 
 def _cases(table: dict[str, tuple[str, ...]]) -> list[Any]:
     """A case for each client of each script; those of one client stay with one worker."""
@@ -68,4 +85,11 @@ def test_client(client: str, script: str, run_script: RunScript) -> None:
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(("client", "script"), _cases(CORE))
 def test_client_on(client: str, script: str, run_script: RunScript) -> None:
+    run_script(client, script)
+
+
+@pytest.mark.skipif(is_peer(), reason="another server has its own users")
+@pytest.mark.parametrize("server", ["login"], indirect=True)
+@pytest.mark.parametrize(("client", "script"), _cases(WITH_LOGIN))
+def test_client_signed_in(client: str, script: str, run_script: RunScript) -> None:
     run_script(client, script)

@@ -71,7 +71,8 @@ from runyard.server.workspaces.service import (
 def all_routes(parts: Parts) -> tuple[list[Route], MlflowApi]:
     """Every route, and MLflow's API, which also knows what it refuses."""
     search = RunSearch(parts.database, parts.keys)
-    artifacts = ArtifactEndpoints(Artifacts(parts.database, parts.blobs, parts.keys, parts.room))
+    blobs = Artifacts(parts.database, parts.blobs, parts.keys, parts.room)
+    artifacts = ArtifactEndpoints(blobs, parts.tokens.create_for_upload)
     mlflow_api = MlflowApi([*_mlflow(parts, search), artifacts])
     routes: list[Route] = [
         *_operations(parts, lambda: routes).routes(),

@@ -24,6 +24,8 @@ class Permission(Enum):
     ARTIFACT_READ = "metadata/artifacts/read"
     ARTIFACT_WRITE = "metadata/artifacts/write"
     ARTIFACT_DELETE = "metadata/artifacts/delete"
+    # Part of `ARTIFACT_WRITE`, and all that an upload's ticket gives.
+    ARTIFACT_PART = "metadata/artifacts/part"
     MODEL_READ = "loggedModels/read"
     MODEL_WRITE = "loggedModels/write"
     MODEL_DELETE = "loggedModels/delete"
@@ -67,6 +69,7 @@ OF_EXPERIMENTS = frozenset(
         Permission.ARTIFACT_READ,
         Permission.ARTIFACT_WRITE,
         Permission.ARTIFACT_DELETE,
+        Permission.ARTIFACT_PART,
         Permission.MODEL_READ,
         Permission.MODEL_WRITE,
         Permission.MODEL_DELETE,
@@ -104,6 +107,7 @@ OF_LEVEL[Level.EDIT] = OF_LEVEL[Level.READ] | {
     Permission.RUN_DELETE,
     Permission.ARTIFACT_WRITE,
     Permission.ARTIFACT_DELETE,
+    Permission.ARTIFACT_PART,
     Permission.MODEL_WRITE,
     Permission.MODEL_DELETE,
     Permission.TRASH_READ,
@@ -126,10 +130,13 @@ OF_RUN_TOKEN: frozenset[Permission] = frozenset(
         Permission.ARTIFACT_READ,
         Permission.ARTIFACT_WRITE,
         Permission.ARTIFACT_DELETE,
+        Permission.ARTIFACT_PART,
         Permission.MODEL_READ,
         Permission.MODEL_WRITE,
     }
 )
+# The same for an upload's ticket. The gate lets it pass to the parts only; where they go must be seen too.
+OF_UPLOAD: frozenset[Permission] = frozenset({Permission.ARTIFACT_PART, Permission.EXPERIMENT_READ})
 
 
 def permissions_at(level: Level) -> frozenset[Permission]:

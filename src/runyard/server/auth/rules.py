@@ -50,7 +50,7 @@ BUILT_IN: Mapping[str, RoleDefinition] = {
 # Of what comes later: roles may name it before it exists.
 _COMING = "compute/"
 _SHAPE = re.compile(r"[A-Za-z*/]{1,100}")
-_UNGRANTED = (Permission.PUBLIC, Permission.SIGNED_IN)
+_UNGRANTED = (Permission.PUBLIC, Permission.SIGNED_IN, Permission.ARTIFACT_PART)
 # What roles can give, in the order of their definition.
 GRANTABLE = tuple(p for p in Permission if p not in _UNGRANTED and not p.of_server)
 
@@ -93,7 +93,10 @@ def check_patterns(patterns: Sequence[str], field: str) -> None:
 @lru_cache(1_000)
 def _given(actions: tuple[str, ...], not_actions: tuple[str, ...]) -> frozenset[Permission]:
     """What a role gives; asked again and again for the same few."""
-    return frozenset(p for p in GRANTABLE if _matches(p, actions) and not _matches(p, not_actions))
+    found = {p for p in GRANTABLE if _matches(p, actions) and not _matches(p, not_actions)}
+    if Permission.ARTIFACT_WRITE in found:
+        found.add(Permission.ARTIFACT_PART)
+    return frozenset(found)
 
 
 def _matches(permission: Permission, patterns: Iterable[str]) -> bool:

@@ -32,11 +32,12 @@ class TokenKind(IntEnum):
     TRACKING = 2
     RUN = 3
     SESSION = 4
+    UPLOAD = 5
 
     @property
     def prefix(self) -> str:
         """How such a token begins."""
-        return {1: "ryp_", 2: "ryt_", 3: "ryr_", 4: "rys_"}[self]
+        return {1: "ryp_", 2: "ryt_", 3: "ryr_", 4: "rys_", 5: "ryu_"}[self]
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):

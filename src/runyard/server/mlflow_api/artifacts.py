@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import quote
 
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response, StreamingResponse
 
 from runyard.server.artifacts import BlobReader, Entry, UploadId, UploadPart, resolve_range
-from runyard.server.auth import DEFAULT_WORKSPACE, Permission
+from runyard.server.auth import DEFAULT_WORKSPACE, Permission, Principal
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.mlflow_api import wire
 from runyard.server.mlflow_api.wire import EMPTY, Answer, Empty, Int64, Request
 from runyard.server.tracking.service import Artifacts
 from runyard.server.web import Call, Handler, Route, get, post
+
+Tickets = Callable[[Principal], Awaitable[str | None]]
 
 MAX_PARTS = 10_000
 # Characters of the paths in all addresses of one upload's parts.
@@ -79,10 +81,11 @@ class CreateUpload(Request):
 
 
 class PartCredential(Answer):
-    """Where a part goes."""
+    """Where a part goes, and the headers to send with it."""
 
     url: str
     part_number: int
+    headers: dict[str, str] = {}
 
 
 class CreatedUpload(Answer):
@@ -138,10 +141,16 @@ def _route(
 
 
 class ArtifactEndpoints:
-    """Handlers of `/mlflow/artifacts/...`, `/mlflow-artifacts/...` and their like."""
+    """Handlers of `/mlflow/artifacts/...`, `/mlflow-artifacts/...` and their like.
 
-    def __init__(self, artifacts: Artifacts) -> None:
+    Args:
+        artifacts: lists, reads and writes.
+        tickets: the secret that goes with the parts of an upload that a principal begins; None for none.
+    """
+
+    def __init__(self, artifacts: Artifacts, tickets: Tickets) -> None:
         self._artifacts = artifacts
+        self._tickets = tickets
 
     def routes(self) -> list[Route]:
         """The table of these endpoints, without the version's prefix."""
@@ -165,7 +174,7 @@ class ArtifactEndpoints:
             post(begin, self.create_upload, CreateUpload, CreatedUpload, write, "Begin an upload"),
             post(end, self.complete_upload, CompleteUpload, Empty, write, "End an upload"),
             post(drop, self.abort_upload, AbortUpload, Empty, write, "Drop an upload"),
-            _route("PUT", part, self.upload_part, None, write, "Upload a part"),
+            _route("PUT", part, self.upload_part, None, Permission.ARTIFACT_PART, "Upload a part"),
         ]
 
     def plain_routes(self) -> list[Route]:
@@ -261,10 +270,12 @@ class ArtifactEndpoints:
                 field="num_parts",
             )
         upload = await self._artifacts.start_upload(call.principal, path)
+        ticket = await self._tickets(call.principal)
+        headers = {} if ticket is None else {"Authorization": f"Bearer {ticket}"}
         base = f"{_address(call)}/api/2.0/mlflow-artifacts/mpu/part/{upload}"
         return CreatedUpload(
             upload,
-            [PartCredential(f"{base}/{number}/{name}", number) for number in range(1, count + 1)],
+            [PartCredential(f"{base}/{number}/{name}", number, headers) for number in range(1, count + 1)],
         )
 
     async def upload_part(self, call: Call) -> Response:

@@ -7,8 +7,6 @@ reach another process. In this one, `forget` makes it immediate.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -16,10 +14,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from runyard.server.auth.permissions import OF_ONE_WORKSPACE, OF_RUN_TOKEN, TRACKING, Permission
+from runyard.server.auth.permissions import OF_ONE_WORKSPACE, OF_RUN_TOKEN, OF_UPLOAD, TRACKING, Permission
 from runyard.server.auth.service import sessions
 from runyard.server.auth.service.access import access_of
 from runyard.server.auth.service.cookies import SessionCookie
+from runyard.server.auth.service.header import parsed
 from runyard.server.auth.service.passwords import Passwords, wrong
 from runyard.server.auth.service.policy import check_state, denied, missing
 from runyard.server.auth.store import access as store
@@ -154,9 +153,10 @@ class Gate:
         if sent is None or not self._login_required:
             return None
         try:
-            return (await self._find(sent, "default", _address(scope))).anywhere
+            found = (await self._find(sent, "default", _address(scope))).anywhere
         except Unauthenticated:
             return None
+        return None if _is_ticket(found) else found
 
     async def _slowly(self, scope: Mapping[str, Any], permission: Permission, workspace: str) -> Principal:
         try:
@@ -234,7 +234,7 @@ class Gate:
             looking.exception()  # whoever still waits is told
 
     async def _find(self, sent: bytes, workspace: str, address: str) -> _Found:
-        name, secret = _parsed(sent)
+        name, secret = parsed(sent)
         if any(secret.startswith(kind.prefix) for kind in TokenKind):
             digest = hashlib.sha256(secret.encode()).digest()
             found, used = await self._database.read_point(lambda c: self._of_token(c, digest, workspace))
@@ -267,12 +267,8 @@ class Gate:
         now, kind = clock.now_ms(), TokenKind(token.kind)
         if token.expiry_time <= now:
             raise Unauthenticated(f"This {_NAMES[kind]} has expired. {_INSTEAD[kind]}")
-        limit, scope = None if token.workspace_id is None else OF_ONE_WORKSPACE, None
-        if kind is TokenKind.TRACKING:
-            limit = TRACKING
-        elif kind is TokenKind.RUN:
-            limit = OF_RUN_TOKEN
-            scope = RunScope(token.run_uuid or "", token.experiment_id or 0)
+        limit = _LIMITS.get(kind, None if token.workspace_id is None else OF_ONE_WORKSPACE)
+        scope = None if token.run_uuid is None else RunScope(token.run_uuid, token.experiment_id or 0)
         label = f"{_NAMES[kind]} {token.name}".strip()
         use = TokenUse(token.id, kind, token.workspace_id, token.expiry_time)
         found = self._compose(connection, token.principal_id, workspace, label, limit, scope, use)
@@ -334,23 +330,28 @@ class Gate:
 
 _NOWHERE = WorkspaceRef(0, "", 0)
 _NOBODY = Principal(Identity(-1, "nobody", PrincipalKind.LOCAL), _NOWHERE, Access(), "none")
+_LIMITS = {TokenKind.TRACKING: TRACKING, TokenKind.RUN: OF_RUN_TOKEN, TokenKind.UPLOAD: OF_UPLOAD}
 _NAMES = {
     TokenKind.PERSONAL: "personal token",
     TokenKind.TRACKING: "tracking token",
     TokenKind.RUN: "run token",
     TokenKind.SESSION: "session",
+    TokenKind.UPLOAD: "upload's ticket",
 }
 _INSTEAD = {
     TokenKind.PERSONAL: "Make a new one: `runyard token create`.",
     TokenKind.TRACKING: "Ask for a new tracking address: `runyard token create --tracking`.",
     TokenKind.RUN: "It is valid until an hour after its run has ended, and at most 30 days.",
     TokenKind.SESSION: "Sign in again.",
+    TokenKind.UPLOAD: "Begin the upload anew.",
 }
 
 
 def _admit(found: _Found, permission: Permission, workspace: str, scope: Mapping[str, Any]) -> Principal:
     """Let a principal pass if it holds the permission somewhere in its workspace."""
     principal = found.principal
+    if _is_ticket(found.anywhere) and permission is not Permission.ARTIFACT_PART:
+        raise PermissionDenied("An upload's ticket is good for the parts of the upload, and nothing else.")
     if permission is Permission.SIGNED_IN or permission.of_server:
         principal = principal or found.anywhere
         if permission.of_server and permission not in principal.access.permissions:
@@ -367,30 +368,13 @@ def _admit(found: _Found, permission: Permission, workspace: str, scope: Mapping
     return msgspec.structs.replace(principal, address=_address(scope))
 
 
+def _is_ticket(principal: Principal) -> bool:
+    return principal.token is not None and principal.token.kind is TokenKind.UPLOAD
+
+
 def _reaches(workspace: WorkspaceRef, permission: Permission) -> bool:
     """Of a workspace in the trash nothing is left but itself, to be looked at and to be restored."""
     return workspace.state is not WorkspaceState.DELETED or permission.value.startswith("workspaces/")
-
-
-def _parsed(sent: bytes) -> tuple[str | None, str]:
-    """Name and secret of an Authorization header; no name with a bearer token.
-
-    A token may come as a password too, which is how a client sends one that stands in an address.
-    """
-    scheme, _, rest = sent.partition(b" ")
-    try:
-        if scheme.lower() == b"bearer":
-            return None, rest.strip().decode("ascii")
-        if scheme.lower() == b"basic":
-            name, colon, secret = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
-            if colon and "\x00" not in name:
-                return name, secret or name
-    except (binascii.Error, UnicodeDecodeError):
-        pass
-    raise Unauthenticated(
-        "The header 'Authorization' can't be read: it must be 'Bearer TOKEN', or 'Basic' and name:password "
-        "in base64."
-    )
 
 
 def _address(scope: Mapping[str, Any]) -> str:

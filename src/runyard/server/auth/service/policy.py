@@ -7,7 +7,7 @@ from runyard.server.auth.types import Place, Principal, TokenKind, WorkspaceStat
 from runyard.server.kernel.errors import NotFound, PermissionDenied
 
 _READS = ("/read", "public", "signedIn")
-_PARTIAL = (TokenKind.TRACKING, TokenKind.RUN)
+_PARTIAL = (TokenKind.TRACKING, TokenKind.RUN, TokenKind.UPLOAD)
 
 
 def require(principal: Principal, permission: Permission, place: Place | None = None) -> None:

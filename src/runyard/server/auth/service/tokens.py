@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -29,6 +30,7 @@ DAY = 24 * 3_600_000
 DEFAULT_DAYS, MAX_DAYS = 90, 366
 MAX_TRACKING_SECONDS = 3600
 RUN_DAYS = 30
+UPLOAD_DAYS = 1
 # How long a run's tokens outlive it.
 AFTER_RUN = 3_600_000
 # How long an expired token says that it has expired, before it is one that nobody knows.
@@ -163,6 +165,27 @@ class Tokens:
 
         return await self._database.write(mutate), secret
 
+    async def create_for_upload(self, principal: Principal) -> str | None:
+        """The secret of a ticket for an upload's parts, which clients send without their own credential.
+
+        It is good for a day, and no longer than the caller's own token. None without login.
+        """
+        if principal.identity.id == 0:
+            return None
+        now = clock.now_ms()
+        until = _until(principal, now, None, UPLOAD_DAYS * DAY)
+        scope = principal.access.scope
+        run, experiment = (None, None) if scope is None else (scope.run, scope.experiment)
+        ticket = _for_workspace(principal, TokenKind.UPLOAD, "", run, now, until)
+        secret = ids.new_token(TokenKind.UPLOAD.prefix)
+        digest = hashlib.sha256(secret.encode()).digest()
+
+        def mutate(tx: Transaction) -> None:
+            store.insert(tx, ticket, digest, _owner(tx, principal, None).id, experiment)
+
+        await self._database.write(mutate)
+        return secret
+
     async def page(
         self, principal: Principal, owner: str | None, expired: bool, limit: int, token: str | None
     ) -> Page[Token]:
@@ -220,9 +243,10 @@ class Tokens:
 
     async def purge(self) -> None:
         """Delete what expired long ago."""
-        before = clock.now_ms() - KEPT_DAYS * DAY
-        while await self._database.write(lambda tx: store.drop_expired(tx, before, AT_ONCE)) == AT_ONCE:
-            pass
+        now = clock.now_ms()
+        for drop, before in ((store.drop_expired, now - KEPT_DAYS * DAY), (store.drop_tickets, now)):
+            while await self._database.write(partial(drop, before=before, most=AT_ONCE)) == AT_ONCE:
+                pass
 
     def _workspace(self, tx: Transaction, principal: Principal, name: str | None) -> WorkspaceRef | None:
         """The one workspace that a new token will be good for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Delete, Select, and_, bindparam, delete, or_, select, update
 
 from runyard.server.auth import tables as t
 from runyard.server.auth.records import Token
@@ -39,7 +39,11 @@ def _page_of(*where: Any) -> Select[Any]:
     )
     return (
         _found.where(
-            _k.principal_id == bindparam("owner"), _k.expiry_time > bindparam("since"), after, *where
+            _k.principal_id == bindparam("owner"),
+            _k.expiry_time > bindparam("since"),
+            _k.kind != int(TokenKind.UPLOAD),
+            after,
+            *where,
         )
         .order_by(_k.creation_time.desc(), _k.id.desc())
         .limit(bindparam("count"))
@@ -56,16 +60,15 @@ _delete_sessions = Query(
         _k.id != bindparam("but"),
     )
 )
-_delete_expired = Query(
-    delete(t.token).where(
-        _k.id.in_(
-            select(_k.id)
-            .where(_k.expiry_time < bindparam("before"))
-            .order_by(_k.expiry_time)
-            .limit(bindparam("most"))
-        )
-    )
-)
+
+
+def _delete_before(*where: Any) -> Delete:
+    found = select(_k.id).where(_k.expiry_time < bindparam("before"), *where)
+    return delete(t.token).where(_k.id.in_(found.order_by(_k.expiry_time).limit(bindparam("most"))))
+
+
+_delete_expired = Query(_delete_before())
+_delete_tickets = Query(_delete_before(_k.kind == int(TokenKind.UPLOAD)))
 _note_use = Query(update(t.token).where(_k.id == bindparam("tid")).values(last_used_time=bindparam("now")))
 _end = update(t.token).values(expiry_time=bindparam("until_")).where(_k.expiry_time > bindparam("until"))
 _end_of_run = Query(_end.where(_k.run_uuid == bindparam("run")))
@@ -136,6 +139,11 @@ def drop_sessions(tx: Transaction, principal_id: int, but: int = 0) -> None:
 def drop_expired(tx: Transaction, before: int, most: int) -> int:
     """Delete tokens that ended before a time; returns how many."""
     return tx.execute(_delete_expired, before=before, most=most)
+
+
+def drop_tickets(tx: Transaction, before: int, most: int) -> int:
+    """Delete uploads' tickets that ended before a time; returns how many."""
+    return tx.execute(_delete_tickets, before=before, most=most)
 
 
 def note_use(tx: Transaction, token_id: int, now: int) -> None:

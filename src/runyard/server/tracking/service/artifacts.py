@@ -145,7 +145,7 @@ class Artifacts:
     ) -> str:
         """Store one part; returns its tag."""
         blob = parse_blob_path(path)
-        home = await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
+        home = await self._owned(principal, blob, Permission.ARTIFACT_PART)
         async with self._room.upload(home, replaced=None, size=None) as file:
             tag = await self._uploads().write_part(blob, upload, number, file.checked(chunks))
             self._room.keep_part(upload, file)
