@@ -3,8 +3,9 @@
 Three servers have the same runs: one without login, one with one user, one workspace beside `default` and
 one rule, and one with ten thousand users and rules, nine thousand of which are the first user's. They are
 measured in turns, the others paused, so that all meet the same moods of the machine; judged are the ratios
-of measurements that follow each other. Beside what a client sees stands the server's own processor time a
-request, which other programs disturb less, and last what the gate alone needs.
+of measurements that follow each other, on SQLite and on PostgreSQL. Beside what a client sees stands the
+server's own processor time a request (without PostgreSQL's), which other programs disturb less, and last what
+the gate alone needs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import postgres
 from benchmarks.auth_data import Shared, Size, make_shared
 from benchmarks.auth_gate import gate_cost
 from benchmarks.dataset import new_runs
@@ -53,13 +55,23 @@ Ask = Callable[[], Cost]
 
 
 def run(progress: Progress) -> Sequence[Measure]:
-    """All measures, in about seven minutes."""
+    """All measures, in about fifteen minutes."""
+    with tempfile.TemporaryDirectory(prefix="bench-auth-") as folder:
+        found = _measured("SQLite", lambda name: f"sqlite:///{Path(folder) / name}.db", progress)
+    with postgres.running() as server:
+        found += _measured("PostgreSQL", server.new_database, progress)
+    return [*found, *_gate(progress)]
+
+
+def _measured(database: str, url_of: Callable[[str], str], progress: Progress) -> list[Measure]:
     with ExitStack() as stack:
-        servers = {name: stack.enter_context(_serving(size, progress)) for name, size in SIZES.items()}
+        servers = {
+            name: stack.enter_context(_serving(size, url_of(name), progress)) for name, size in SIZES.items()
+        }
         for one in servers.values():
             one.server.pause()
         found = [*_logging(servers, progress), *_searching(servers, progress)]
-    return [*found, *_gate(progress)]
+    return [replace(measure, what=f"{database}, {measure.what}") for measure in found]
 
 
 SUITE = Suite("auth", "Sign-in, roles and rules: what they cost, and what very many of them cost", run)
@@ -202,13 +214,11 @@ def _slower(what: str, before: Sequence[Cost], after: Sequence[Cost]) -> list[Me
 
 
 @contextmanager
-def _serving(size: Size, progress: Progress) -> Iterator[_Serving]:
-    with tempfile.TemporaryDirectory(prefix="bench-auth-") as folder:
-        url = f"sqlite:///{Path(folder) / 'runyard.db'}"
-        shared = make_shared(open_dialect(url), size, progress)
-        server = Server(_RUNYARD, url, shared.tokens[:1])
-        try:
-            server.start()
-            yield _Serving(server, shared)
-        finally:
-            server.stop()
+def _serving(size: Size, url: str, progress: Progress) -> Iterator[_Serving]:
+    shared = make_shared(open_dialect(url), size, progress)
+    server = Server(_RUNYARD, url, shared.tokens[:1])
+    try:
+        server.start()
+        yield _Serving(server, shared)
+    finally:
+        server.stop()

@@ -240,10 +240,12 @@ def _without_indexes(dialect: Dialect, driver: Any) -> Iterator[None]:
 
 
 def _finish(dialect: Dialect, driver: Any) -> None:
-    """What an idle server's database looks like: nothing waits in the log; PostgreSQL has statistics."""
+    """What an idle server's database looks like: nothing waits in the log; PostgreSQL has statistics, and the
+    next run gets the next id."""
     if dialect.name == "sqlite":
         driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     else:
+        driver.execute("SELECT setval(pg_get_serial_sequence('run', 'id'), (SELECT max(id) FROM run))")
         driver.execute("VACUUM ANALYZE")
 
 
