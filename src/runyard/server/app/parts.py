@@ -44,6 +44,7 @@ from runyard.server.workspaces.service import (
     Workspaces,
     default_experiments,
     find_names,
+    identity_kinds,
 )
 
 log = logging.getLogger("runyard.app")
@@ -114,7 +115,8 @@ def _trash(
     """What lies in the trash, and how it is destroyed: what is in something goes before it."""
     destroyer = Destroyer(database, blobs, usage, default_experiments)
     workspaces = DeletedWorkspaces(database, usage, destroyer.workspace, count_experiments, gate.forget)
-    contents = TrashContents([workspaces, *tracked_kinds(database, blobs, usage, default_experiments)])
+    tracked = tracked_kinds(database, blobs, usage, default_experiments)
+    contents = TrashContents([workspaces, *tracked, *identity_kinds(gate.forget)])
     alone = database.dialect.name == "sqlite"
     purger = Purger(
         database,

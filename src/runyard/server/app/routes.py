@@ -22,6 +22,7 @@ from runyard.server.auth.routes.activity import ActivityRoutes
 from runyard.server.auth.routes.oidc import CALLBACK, OidcRoutes
 from runyard.server.auth.routes.sign_in import SignInRoutes, Visit
 from runyard.server.auth.service.activity import Activity
+from runyard.server.auth.service.deleted import Deletion
 from runyard.server.auth.service.grants import Rules
 from runyard.server.auth.service.groups import Groups
 from runyard.server.auth.service.members import Members
@@ -117,15 +118,15 @@ def _native(parts: Parts, search: RunSearch) -> list[Route]:
 def _identity(parts: Parts) -> list[Route]:
     """Who may do what: principals, roles, rules and tokens."""
     database, gate, passwords = parts.database, parts.gate, parts.passwords
-    changed = gate.forget
-    users = Users(database, passwords, changed)
-    services = Users(database, passwords, changed, PrincipalKind.SERVICE)
+    changed, deletion = gate.forget, Deletion(days=parts.settings.trash_days)
+    users = Users(database, passwords, changed, deletion)
+    services = Users(database, passwords, changed, deletion, PrincipalKind.SERVICE)
     groups: list[Endpoints] = [
         WhoAmIRoutes(WhoAmI(database, lambda: gate.login_required)),
         UserRoutes(users),
         ServiceRoutes(services),
-        GroupRoutes(Groups(database, changed)),
-        RoleRoutes(Roles(database, changed)),
+        GroupRoutes(Groups(database, changed, deletion)),
+        RoleRoutes(Roles(database, changed, deletion)),
         MemberRoutes(Members(database, changed)),
         RuleRoutes(Rules(database, places, changed)),
         TokenRoutes(parts.tokens),

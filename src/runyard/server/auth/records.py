@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from runyard.server.auth.permissions import Level, Permission
-from runyard.server.auth.types import PrincipalKind, TokenKind
+from runyard.server.auth.types import IdentityKind, PrincipalKind, TokenKind
 
 T = TypeVar("T")
 
@@ -125,3 +125,24 @@ class Token(msgspec.Struct, frozen=True):
     expiry_time: int
     last_used_time: int | None
     workspace: str | None = None
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """A principal or role in the trash.
+
+    Attributes:
+        id: the public one; of a principal the one that it had and will have.
+        purge_time: when it goes by itself; None for never.
+    """
+
+    id: str
+    purge_time: int | None
+
+
+class DeletedIdentity(msgspec.Struct, frozen=True):
+    """A principal or role in the trash, as the trash lists it."""
+
+    id: int
+    kind: IdentityKind
+    name: str
+    deleted_time: int

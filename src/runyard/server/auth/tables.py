@@ -101,3 +101,63 @@ token = Table(
     Index("ix_token_run_uuid", "run_uuid"),
     Index("ix_token_expiry_time", "expiry_time"),
 )
+
+# Deleted users, service principals, groups and custom roles, until they are restored or purged. What of a
+# principal isn't a credential is moved to the tables below and back; its tokens end for good.
+deleted_identity = Table(
+    "deleted_identity",
+    metadata,
+    # Of a principal its own id, under which it comes back; of a role one of this table's.
+    Column("id", BigId, primary_key=True),
+    # `user`, `service_principal`, `group` or `role`.
+    Column("kind", PlainText, nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("deleted_time", BigInteger, nullable=False),
+    # JSON: the columns of its row by their names, so perhaps the hash of a password. A migration that adds a
+    # column to `principal` or `role` adds it here.
+    Column("body", PlainText, nullable=False),
+    Index("ix_deleted_identity_kind_deleted_time_id", "kind", "deleted_time", "id"),
+)
+
+# Memberships of which the group, the member or both are deleted.
+deleted_group_member = Table(
+    "deleted_group_member",
+    metadata,
+    Column("group_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("principal_id", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_deleted_group_member_principal_id", "principal_id"),
+    sqlite_with_rowid=False,
+)
+
+deleted_role_assignment = Table(
+    "deleted_role_assignment",
+    metadata,
+    Column("principal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("workspace_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("role", PlainText, primary_key=True),
+    # Which of the deleted roles of this name it was; 0 while that role is there.
+    Column("role_id", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_deleted_role_assignment_role_id_role", "role_id", "role"),
+    sqlite_with_rowid=False,
+)
+
+deleted_folder_rule = Table(
+    "deleted_folder_rule",
+    metadata,
+    Column("principal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("workspace_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("path", PlainText, primary_key=True),
+    Column("level", SmallInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+deleted_experiment_rule = Table(
+    "deleted_experiment_rule",
+    metadata,
+    Column("principal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("workspace_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("experiment_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("level", SmallInteger, nullable=False),
+    Index("ix_deleted_experiment_rule_experiment_id", "experiment_id"),
+    sqlite_with_rowid=False,
+)

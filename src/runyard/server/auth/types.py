@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
+from typing import Literal
 
 import msgspec
 
@@ -23,6 +24,15 @@ class PrincipalKind(IntEnum):
     USER = 1
     SERVICE = 2
     GROUP = 3
+
+    @property
+    def word(self) -> str:
+        """What people call it."""
+        return {0: "local principal", 1: "user", 2: "service principal", 3: "group"}[self]
+
+
+IdentityKind = Literal["user", "service_principal", "group", "role"]
+"""What lies in the trash of those whom the server knows, and of what it lets them do."""
 
 
 class TokenKind(IntEnum):

@@ -6,7 +6,7 @@ import msgspec
 
 from runyard.server.auth import records
 from runyard.server.auth.permissions import Permission
-from runyard.server.auth.routes.wire import KINDS, Kind, ListRequest
+from runyard.server.auth.routes.wire import KINDS, Deleted, Kind, ListRequest
 from runyard.server.auth.service.groups import Groups
 from runyard.server.web import Call, Route
 from runyard.server.web.native import Done, native
@@ -64,7 +64,7 @@ class GroupRoutes:
             native("GET", "/groups", self.list, ListRequest, GroupsPage, read, "Groups by name"),
             native("POST", "/groups", self.create, NewGroup, GroupShown, write, "Make a group"),
             native("GET", one, self.get, None, GroupShown, read, "A group"),
-            native("DELETE", one, self.delete, None, Done, write, "Delete a group; its members stay"),
+            native("DELETE", one, self.delete, None, Deleted, write, "Move a group to the trash"),
             native("GET", inside, self.members, ListRequest, GroupMembersPage, read, "A group's members"),
             native("PUT", member, self.add, None, Done, write, "Put somebody into a group"),
             native("DELETE", member, self.remove, None, Done, write, "Take somebody out of a group"),
@@ -90,10 +90,10 @@ class GroupRoutes:
             [GroupMemberShown(KINDS[m.kind], m.name, m.display_name) for m in page.items], page.next_token
         )
 
-    async def delete(self, call: Call) -> Done:
+    async def delete(self, call: Call) -> Deleted:
         """DELETE groups/{name}"""
-        await self._groups.delete(call.principal, call.path["name"])
-        return Done()
+        deleted = await self._groups.delete(call.principal, call.path["name"])
+        return Deleted(deleted.id, deleted.purge_time)
 
     async def add(self, call: Call) -> Done:
         """PUT groups/{name}/members/{member}"""

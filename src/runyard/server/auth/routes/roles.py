@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from runyard.server.auth.permissions import Permission
+from runyard.server.auth.routes.wire import Deleted
 from runyard.server.auth.rules import BUILT_IN, GRANTABLE, permissions_of
 from runyard.server.auth.service.roles import Roles
 from runyard.server.auth.types import RoleDefinition
 from runyard.server.web import Call, Route
-from runyard.server.web.native import Done, native
+from runyard.server.web.native import native
 
 
 class RoleChange(msgspec.Struct):
@@ -61,7 +62,7 @@ class RoleRoutes:
             native("GET", "/roles", self.list, None, RolesPage, read, "All roles"),
             native("GET", one, self.get, None, RoleShown, read, "A role"),
             native("PUT", one, self.save, RoleChange, RoleShown, write, "Make or change a custom role"),
-            native("DELETE", one, self.delete, None, Done, write, "Delete a custom role"),
+            native("DELETE", one, self.delete, None, Deleted, write, "Move a custom role to the trash"),
         ]
 
     async def list(self, call: Call) -> RolesPage:
@@ -85,10 +86,10 @@ class RoleRoutes:
         )
         return _shown(saved)
 
-    async def delete(self, call: Call) -> Done:
+    async def delete(self, call: Call) -> Deleted:
         """DELETE roles/{name}"""
-        await self._roles.delete(call.principal, call.path["name"])
-        return Done()
+        deleted = await self._roles.delete(call.principal, call.path["name"])
+        return Deleted(deleted.id, deleted.purge_time)
 
 
 def _shown(role: RoleDefinition) -> RoleShown:

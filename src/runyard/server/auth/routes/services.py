@@ -6,10 +6,10 @@ import msgspec
 
 from runyard.server.auth import records
 from runyard.server.auth.permissions import Permission
-from runyard.server.auth.routes.wire import ListRequest
+from runyard.server.auth.routes.wire import Deleted, ListRequest
 from runyard.server.auth.service.users import Users
 from runyard.server.web import Call, Route
-from runyard.server.web.native import Done, native
+from runyard.server.web.native import native
 
 
 class NewService(msgspec.Struct):
@@ -76,7 +76,7 @@ class ServiceRoutes:
             native("POST", base, self.create, NewService, ServiceShown, write, "Make a service principal"),
             native("GET", one, self.get, None, ServiceDetails, read, "A service principal and its groups"),
             native("PATCH", one, self.change, ServiceChange, ServiceShown, write, "Change or disable it"),
-            native("DELETE", one, self.delete, None, Done, write, "Delete it and all that it holds"),
+            native("DELETE", one, self.delete, None, Deleted, write, "Move it to the trash"),
         ]
 
     async def list(self, call: Call) -> ServicesPage:
@@ -115,10 +115,10 @@ class ServiceRoutes:
         )
         return _shown(changed)
 
-    async def delete(self, call: Call) -> Done:
+    async def delete(self, call: Call) -> Deleted:
         """DELETE service-principals/{name}"""
-        await self._services.delete(call.principal, call.path["name"])
-        return Done()
+        deleted = await self._services.delete(call.principal, call.path["name"])
+        return Deleted(deleted.id, deleted.purge_time)
 
 
 def _shown(service: records.User) -> ServiceShown:

@@ -6,7 +6,7 @@ import msgspec
 
 from runyard.server.auth import records
 from runyard.server.auth.permissions import Permission
-from runyard.server.auth.routes.wire import ListRequest
+from runyard.server.auth.routes.wire import Deleted, ListRequest
 from runyard.server.auth.service.users import Users
 from runyard.server.web import Call, Route
 from runyard.server.web.native import Done, native
@@ -94,7 +94,7 @@ class UserRoutes:
             native("POST", "/users", self.create, NewUser, UserShown, write, "Make a user"),
             native("GET", one, self.get, None, UserDetails, read, "A user and its groups"),
             native("PATCH", one, self.change, UserChange, UserShown, write, "Change or disable a user"),
-            native("DELETE", one, self.delete, None, Done, write, "Delete a user and all that it holds"),
+            native("DELETE", one, self.delete, None, Deleted, write, "Move a user to the trash"),
             native("PUT", word, self.set_password, PasswordChange, Done, own, "Set a user's password"),
         ]
 
@@ -134,10 +134,10 @@ class UserRoutes:
         )
         return _shown(changed)
 
-    async def delete(self, call: Call) -> Done:
+    async def delete(self, call: Call) -> Deleted:
         """DELETE users/{name}"""
-        await self._users.delete(call.principal, call.path["name"])
-        return Done()
+        deleted = await self._users.delete(call.principal, call.path["name"])
+        return Deleted(deleted.id, deleted.purge_time)
 
     async def set_password(self, call: Call) -> Done:
         """PUT users/{name}/password"""

@@ -27,6 +27,18 @@ LEVELS: dict[LevelName, Level] = {
 LEVEL_NAMES: dict[Level, LevelName] = {level: name for name, level in LEVELS.items()}
 
 
+class Deleted(msgspec.Struct):
+    """What went to the trash.
+
+    Attributes:
+        id: what the trash calls it: `POST trash/restore` brings it back.
+        purge_time: when it goes by itself (milliseconds since the epoch); null for never.
+    """
+
+    id: str
+    purge_time: int | None
+
+
 class ListRequest(msgspec.Struct):
     """Asks for a page: `limit` items, 1 to 1,000, after those of the page that gave the token."""
 

@@ -64,11 +64,12 @@ class Rules:
             place = self._admitted(tx, principal, at, WRITE)
             target = must_be_somebody(name, principals.hold(tx, name.lower()), "principal")
             workspace = principal.workspace.id
+            before = store.level_at(tx, workspace, target.id, _key(place))
             if place.experiment < 0:
                 store.set_folder_rule(tx, workspace, target.id, place.name, level)
             else:
                 store.set_experiment_rule(tx, workspace, target.id, place.experiment, level)
-            _note(tx, principal, "rule.set", place, target.name, level=level.name.lower())
+            _note(tx, principal, "rule.set", place, target.name, level=level, before=before)
             tx.after_commit(self._changed)
 
         await self._database.write(mutate)
@@ -84,14 +85,10 @@ class Rules:
         def mutate(tx: Transaction) -> None:
             place = self._admitted(tx, principal, at, WRITE)
             target = must_be_somebody(name, principals.find(tx, name.lower()), "principal")
-            workspace = principal.workspace.id
-            if place.experiment < 0:
-                found = store.drop_folder_rule(tx, workspace, target.id, place.name)
-            else:
-                found = store.drop_experiment_rule(tx, workspace, target.id, place.experiment)
-            if not found:
+            found = store.drop_rule(tx, principal.workspace.id, target.id, _key(place))
+            if found is None:
                 raise NotFound(f"'{target.name}' has no rule at this place itself.", field="principal")
-            _note(tx, principal, "rule.delete", place, target.name)
+            _note(tx, principal, "rule.delete", place, target.name, before=found)
             tx.after_commit(self._changed)
 
         await self._database.write(mutate)
@@ -235,9 +232,14 @@ def grant_experiment(tx: Transaction, principal: Principal, experiment_id: int, 
         store.set_experiment_rule(tx, principal.workspace.id, principal.identity.id, experiment_id, level)
 
 
+def _key(place: Place) -> str | int:
+    return place.name if place.experiment < 0 else place.experiment
+
+
 def _note(
-    tx: Transaction, principal: Principal, action: str, place: Place, holder: str, level: str | None = None
+    tx: Transaction, principal: Principal, action: str, place: Place, holder: str, **levels: Level | None
 ) -> None:
-    kind, at = ("folder", place.name) if place.experiment < 0 else ("experiment", str(place.experiment))
-    given = {} if level is None else {"level": level}
-    note(tx, principal, action, kind, at, workspace_id=None, holder=holder, **given)
+    """Note a change with the level that was `before` and the one that is there now, if any."""
+    kind = "folder" if place.experiment < 0 else "experiment"
+    told = {name: level.name.lower() for name, level in levels.items() if level is not None}
+    note(tx, principal, action, kind, _key(place), workspace_id=None, holder=holder, **told)

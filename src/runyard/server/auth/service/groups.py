@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from runyard.server.auth import names
-from runyard.server.auth.records import Group, GroupMember, Page, User
+from runyard.server.auth.records import Deleted, Group, GroupMember, Page, User
 from runyard.server.auth.service.activity import note
+from runyard.server.auth.service.deleted import Deletion
 from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.service.users import missing, must_find, taken
 from runyard.server.auth.store import groups as store
@@ -25,11 +26,13 @@ class Groups:
     Args:
         database: where they live.
         changed: called after each change that could open or close a door.
+        deletion: moves to the trash.
     """
 
-    def __init__(self, database: Database, changed: Callable[[], None]) -> None:
+    def __init__(self, database: Database, changed: Callable[[], None], deletion: Deletion) -> None:
         self._database = database
         self._changed = changed
+        self._deletion = deletion
 
     async def create(self, principal: Principal, name: str, display_name: str) -> Group:
         """A new group without members.
@@ -82,20 +85,21 @@ class Groups:
 
         return await self._database.read(read)
 
-    async def delete(self, principal: Principal, name: str) -> None:
-        """Delete a group with its roles and rules; its members stay.
+    async def delete(self, principal: Principal, name: str) -> Deleted:
+        """Move a group to the trash with its roles and rules; its members stay.
 
         Raises:
             NotFound: there is none of this name.
         """
 
-        def mutate(tx: Transaction) -> None:
+        def mutate(tx: Transaction) -> Deleted:
             group = must_find(GROUP, name, principals.lock(tx, name.lower()))
-            principals.delete_all_of(tx, group.id)
+            deleted = self._deletion.principal(tx, group)
             note(tx, principal, "group.delete", "group", group.name, workspace_id=0)
             tx.after_commit(self._changed)
+            return deleted
 
-        await self._database.write(mutate)
+        return await self._database.write(mutate)
 
     async def add(self, principal: Principal, name: str, member: str) -> None:
         """Put a user or service principal into a group; one that is in it stays.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from runyard.server.auth import names
+from runyard.server.auth.records import Deleted
 from runyard.server.auth.rules import BUILT_IN, check_patterns
 from runyard.server.auth.service.activity import note
+from runyard.server.auth.service.deleted import Deletion
 from runyard.server.auth.store import roles as store
 from runyard.server.auth.types import Principal, RoleDefinition
 from runyard.server.db import Connection, Database, Transaction
@@ -19,11 +22,13 @@ class Roles:
     Args:
         database: where custom roles live.
         changed: called after each change that could open or close a door.
+        deletion: moves to the trash.
     """
 
-    def __init__(self, database: Database, changed: Callable[[], None]) -> None:
+    def __init__(self, database: Database, changed: Callable[[], None], deletion: Deletion) -> None:
         self._database = database
         self._changed = changed
+        self._deletion = deletion
 
     async def all(self) -> list[RoleDefinition]:
         """The built-in roles, strongest first, then the custom ones by name."""
@@ -61,24 +66,19 @@ class Roles:
         role = RoleDefinition(names.role_name(name), description, [*actions], [*not_actions])
 
         def mutate(tx: Transaction) -> RoleDefinition:
+            before = store.lock(tx, role.name)
             store.save(tx, role)
-            note(
-                tx,
-                principal,
-                "role.set",
-                "role",
-                role.name,
-                workspace_id=0,
-                actions=role.actions,
-                not_actions=role.not_actions,
-            )
+            told: dict[str, Any] = {"actions": role.actions, "not_actions": role.not_actions}
+            if before is not None:
+                told["before"] = {"actions": before.actions, "not_actions": before.not_actions}
+            note(tx, principal, "role.set", "role", role.name, workspace_id=0, **told)
             tx.after_commit(self._changed)
             return role
 
         return await self._database.write(mutate)
 
-    async def delete(self, principal: Principal, name: str) -> None:
-        """Delete a custom role that nobody has.
+    async def delete(self, principal: Principal, name: str) -> Deleted:
+        """Move a custom role that nobody has to the trash.
 
         Raises:
             NotFound: there is no such role.
@@ -86,7 +86,7 @@ class Roles:
         """
         _refuse_built_in(name)
 
-        def mutate(tx: Transaction) -> None:
+        def mutate(tx: Transaction) -> Deleted:
             if store.lock(tx, name) is None:
                 raise NotFound(f"There is no role '{names.cut(name)}'.", field="name")
             uses = store.uses(tx, name)
@@ -95,10 +95,11 @@ class Roles:
                     f"The role '{name}' is assigned {uses:,} times; take it from its members first.",
                     field="name",
                 )
-            store.drop(tx, name)
+            deleted = self._deletion.role(tx, name)
             note(tx, principal, "role.delete", "role", name, workspace_id=0)
+            return deleted
 
-        await self._database.write(mutate)
+        return await self._database.write(mutate)
 
 
 def must_hold(tx: Transaction, name: str) -> str:

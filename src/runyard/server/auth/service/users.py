@@ -8,9 +8,10 @@ import msgspec
 
 from runyard.server.auth import names
 from runyard.server.auth.permissions import Permission
-from runyard.server.auth.records import Page, User
+from runyard.server.auth.records import Deleted, Page, User
 from runyard.server.auth.service import passwords as secrets
 from runyard.server.auth.service.activity import note
+from runyard.server.auth.service.deleted import Deletion
 from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.service.passwords import Passwords
 from runyard.server.auth.service.policy import require, require_whole
@@ -23,13 +24,6 @@ from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock, ids
 from runyard.server.kernel.errors import AlreadyExists, InvalidArgument, NotFound
 
-_WORDS = {
-    PrincipalKind.LOCAL: "local principal",
-    PrincipalKind.USER: "user",
-    PrincipalKind.SERVICE: "service principal",
-    PrincipalKind.GROUP: "group",
-}
-
 
 class Users:
     """Create, find, change and delete users, or service principals: those have no password.
@@ -38,6 +32,7 @@ class Users:
         database: where they live.
         passwords: hashes and verifies.
         changed: called after each change that could open or close a door.
+        deletion: moves to the trash.
         kind: users or service principals.
     """
 
@@ -46,11 +41,13 @@ class Users:
         database: Database,
         passwords: Passwords,
         changed: Callable[[], None],
+        deletion: Deletion,
         kind: PrincipalKind = PrincipalKind.USER,
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._changed = changed
+        self._deletion = deletion
         self._kind = kind
         # What actions in the activity log begin with.
         self._noun = "user" if kind is PrincipalKind.USER else "service"
@@ -185,23 +182,24 @@ class Users:
 
         await self._database.write(mutate)
 
-    async def delete(self, principal: Principal, name: str) -> None:
-        """Delete one with its memberships, roles, rules and tokens.
+    async def delete(self, principal: Principal, name: str) -> Deleted:
+        """Move one to the trash with its memberships, roles and rules; its tokens end for good.
 
         Raises:
             NotFound: there is none of this name.
             InvalidArgument: no administrator would be left.
         """
 
-        def mutate(tx: Transaction) -> None:
+        def mutate(tx: Transaction) -> Deleted:
             administrators = store.lock_administrators(tx)
             user = must_find(self._kind, name, store.lock(tx, name.lower()))
             _keep_one(user, administrators)
-            store.delete_all_of(tx, user.id)
+            deleted = self._deletion.principal(tx, user)
             note(tx, principal, f"{self._noun}.delete", self._noun, user.name, workspace_id=0)
             tx.after_commit(self._changed)
+            return deleted
 
-        await self._database.write(mutate)
+        return await self._database.write(mutate)
 
     async def _check_old(self, found: access_store.PrincipalRow, old: str | None, address: str) -> None:
         if old is None:
@@ -255,7 +253,7 @@ def must_find(kind: PrincipalKind, name: str, found: User | None) -> User:
 
 def missing(kind: PrincipalKind, name: str) -> NotFound:
     """The error for a principal that doesn't exist."""
-    return NotFound(f"There is no {_WORDS[kind]} '{names.cut(name)}'.", field="name")
+    return NotFound(f"There is no {kind.word} '{names.cut(name)}'.", field="name")
 
 
 def taken(name: str) -> AlreadyExists:

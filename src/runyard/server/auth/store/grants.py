@@ -26,14 +26,20 @@ def _upsert_into(table: Table) -> Query:
     return Query(build)
 
 
-def _delete_from(table: Table, place: ColumnElement[Any]) -> Query:
-    return Query(
-        delete(table).where(
-            table.c.workspace_id == bindparam("workspace"),
-            table.c.principal_id == bindparam("principal"),
-            place == bindparam("place"),
-        )
+def _at(table: Table, place: ColumnElement[Any]) -> ColumnElement[bool]:
+    return and_(
+        table.c.workspace_id == bindparam("workspace"),
+        table.c.principal_id == bindparam("principal"),
+        place == bindparam("place"),
     )
+
+
+def _level_in(table: Table, place: ColumnElement[Any]) -> Query:
+    return Query(select(table.c.level).where(_at(table, place)).with_for_update())
+
+
+def _delete_from(table: Table, place: ColumnElement[Any]) -> Query:
+    return Query(delete(table).where(_at(table, place)).returning(table.c.level))
 
 
 def _of(table: Table, place: ColumnElement[Any]) -> Select[Any]:
@@ -60,6 +66,8 @@ def _page_of(table: Table, place: ColumnElement[Any]) -> Select[Any]:
 
 
 _set_folder, _set_experiment = _upsert_into(t.folder_rule), _upsert_into(t.experiment_rule)
+_folder_level = _level_in(t.folder_rule, _f.path)
+_experiment_level = _level_in(t.experiment_rule, _e.experiment_id)
 _drop_folder = _delete_from(t.folder_rule, _f.path)
 _drop_experiment = _delete_from(t.experiment_rule, _e.experiment_id)
 _folders_at = Query(_of(t.folder_rule, _f.path).where(in_list(_f.path, "paths")))
@@ -92,16 +100,18 @@ def set_experiment_rule(
     )
 
 
-def drop_folder_rule(tx: Transaction, workspace_id: int, principal_id: int, path: str) -> bool:
-    """Delete a folder's rule; False when there is none."""
-    return tx.execute(_drop_folder, workspace=workspace_id, principal=principal_id, place=path) > 0
+def level_at(tx: Transaction, workspace_id: int, principal_id: int, place: str | int) -> Level | None:
+    """What a principal's rule at a folder's path or an experiment's id says; None without one."""
+    query = _folder_level if isinstance(place, str) else _experiment_level
+    level = tx.value(query, workspace=workspace_id, principal=principal_id, place=place)
+    return None if level is None else Level(level)
 
 
-def drop_experiment_rule(tx: Transaction, workspace_id: int, principal_id: int, experiment_id: int) -> bool:
-    """Delete an experiment's rule; False when there is none."""
-    return (
-        tx.execute(_drop_experiment, workspace=workspace_id, principal=principal_id, place=experiment_id) > 0
-    )
+def drop_rule(tx: Transaction, workspace_id: int, principal_id: int, place: str | int) -> Level | None:
+    """Delete a principal's rule at a folder's path or an experiment's id; returns what it said."""
+    query = _drop_folder if isinstance(place, str) else _drop_experiment
+    rows = tx.returning(query, workspace=workspace_id, principal=principal_id, place=place)
+    return Level(rows[0][0]) if rows else None
 
 
 def at_folders(connection: Connection, workspace_id: int, paths: Sequence[str]) -> list[Rule]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from runyard.server.auth import tables as t
 from runyard.server.auth.records import Group, User
@@ -66,19 +66,6 @@ _update = Query(
 _set_password = Query(
     update(t.principal).where(_p.id == bindparam("pid")).values(password_hash=bindparam("hash"))
 )
-# What belongs to a principal goes with it, itself last.
-_delete = [
-    Query(delete(table).where(column == bindparam("pid")))
-    for table, column in (
-        (t.group_member, t.group_member.c.principal_id),
-        (t.group_member, t.group_member.c.group_id),
-        (t.role_assignment, t.role_assignment.c.principal_id),
-        (t.folder_rule, t.folder_rule.c.principal_id),
-        (t.experiment_rule, t.experiment_rule.c.principal_id),
-        (t.token, t.token.c.principal_id),
-        (t.principal, _p.id),
-    )
-]
 
 
 def find(connection: Connection, name: str) -> User | None:
@@ -143,12 +130,6 @@ def save(tx: Transaction, user: User) -> None:
 def set_password(tx: Transaction, principal_id: int, password_hash: str) -> None:
     """Change a user's password."""
     tx.execute(_set_password, pid=principal_id, hash=password_hash)
-
-
-def delete_all_of(tx: Transaction, principal_id: int) -> None:
-    """Delete a principal with its memberships, roles, rules and tokens."""
-    for statement in _delete:
-        tx.execute(statement, pid=principal_id)
 
 
 def as_group(user: User) -> Group:

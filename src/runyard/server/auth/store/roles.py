@@ -19,7 +19,6 @@ _of_name = select(*_columns).where(_c.name == bindparam("name"))
 _by_name = Query(_of_name)
 _by_name_held = Query(_of_name.with_for_update(read=True, key_share=True))
 _by_name_locked = Query(_of_name.with_for_update())
-_delete = Query(delete(t.role).where(_c.name == bindparam("role")))
 _uses = Query(select(func.count()).select_from(t.role_assignment).where(_a.role == bindparam("name")))
 
 
@@ -98,11 +97,6 @@ def uses(connection: Connection, name: str) -> int:
     """How often a role is assigned, in all workspaces together."""
     count: int = connection.value(_uses, name=name)
     return count
-
-
-def drop(tx: Transaction, name: str) -> None:
-    """Delete a custom role."""
-    tx.execute(_delete, role=name)
 
 
 def assign(tx: Transaction, workspace_id: int, principal_id: int, role: str) -> bool:

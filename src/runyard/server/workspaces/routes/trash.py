@@ -40,9 +40,9 @@ class TrashItem(msgspec.Struct):
 
     Attributes:
         kind: what it is.
-        id: its id; of a workspace its name.
+        id: its id; of a workspace its name, of a role one that the trash gave it.
         name: its name.
-        experiment_id, experiment_name: what it belongs to; null for a workspace.
+        experiment_id, experiment_name: what it belongs to; null for what is the server's matter.
         deleted_time: when it was deleted.
         purge_time: when it goes by itself; null for never.
         runs, points, artifact_files, artifact_bytes: what it takes; null where that isn't known.
@@ -88,6 +88,10 @@ class Restored(msgspec.Struct):
     experiments: int
     runs: int
     models: int
+    users: int
+    service_principals: int
+    groups: int
+    roles: int
 
 
 class PurgeRequest(msgspec.Struct):
@@ -120,7 +124,7 @@ class Purged(msgspec.Struct):
     Attributes:
         dry_run: whether it is still there.
         done: whether all of it is destroyed already; else that goes on in the background.
-        workspaces, experiments, models: how many.
+        workspaces, experiments, models, users, service_principals, groups, roles: how many.
         runs: how many, those of the experiments included; null where it isn't known.
         points, artifact_files, artifact_bytes: what it took; null where that would take long to find out.
     """
@@ -130,6 +134,10 @@ class Purged(msgspec.Struct):
     workspaces: int
     experiments: int
     models: int
+    users: int
+    service_principals: int
+    groups: int
+    roles: int
     runs: int | None
     points: int | None
     artifact_files: int | None
@@ -174,8 +182,7 @@ class TrashRoutes:
         """POST trash/restore"""
         sent: RestoreRequest = call.body
         moved = await self._trash.restore(call.principal, _named(sent.items))
-        count = moved.counts.get
-        return Restored(count("workspace", 0), count("experiment", 0), count("run", 0), count("model", 0))
+        return Restored(runs=moved.counts.get("run", 0), **_counts(moved))
 
     async def purge(self, call: Call) -> Purged:
         """POST trash/purge"""
@@ -235,15 +242,18 @@ def _item(listed: Listed) -> TrashItem:
 
 
 def _purged(moved: Moved, *, dry_run: bool) -> Purged:
-    count = moved.counts.get
     return Purged(
         dry_run=dry_run,
         done=moved.done,
-        workspaces=count("workspace", 0),
-        experiments=count("experiment", 0),
-        models=count("model", 0),
         runs=moved.runs,
         points=moved.points,
         artifact_files=moved.artifact_files,
         artifact_bytes=moved.artifact_bytes,
+        **_counts(moved),
     )
+
+
+def _counts(moved: Moved) -> dict[str, int]:
+    """How many things of each kind, under the names of the answers' fields; runs are told otherwise."""
+    kinds = ("workspace", "experiment", "model", "user", "service_principal", "group", "role")
+    return {f"{kind}s": moved.counts.get(kind, 0) for kind in kinds}

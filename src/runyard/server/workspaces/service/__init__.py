@@ -3,6 +3,7 @@
 from runyard.server.workspaces.service.contents import Contents
 from runyard.server.workspaces.service.deleted import DeletedWorkspaces
 from runyard.server.workspaces.service.directory import Directory
+from runyard.server.workspaces.service.identities import identity_kinds
 from runyard.server.workspaces.service.kinds import (
     Filter,
     GoOn,
@@ -52,4 +53,5 @@ __all__ = [
     "all_names",
     "default_experiments",
     "find_names",
+    "identity_kinds",
 ]

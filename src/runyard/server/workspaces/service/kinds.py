@@ -8,9 +8,10 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from runyard.server.auth import Permission, Place, Principal
+from runyard.server.auth.types import IdentityKind
 from runyard.server.db import Connection, Transaction
 
-KindName = Literal["workspace", "experiment", "run", "model"]
+KindName = Literal["workspace", "experiment", "run", "model"] | IdentityKind
 
 GoOn = Callable[[], Awaitable[None]]
 """Called between the slices of long work; raises `Stopped` when it is to end here, to be gone on with."""
@@ -28,8 +29,8 @@ class TrashEntry(msgspec.Struct, frozen=True):
         key: the surrogate key; it never leaves the server.
         id: the public id.
         name: what it is called.
-        workspace_id: where.
-        place: the experiment that it is, or belongs to; None for a workspace.
+        workspace_id: where; 0 for the server.
+        place: the experiment that it is, or belongs to; None for what is the server's matter.
         deleted_time: when it was deleted, in milliseconds since the epoch.
     """
 

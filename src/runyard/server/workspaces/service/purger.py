@@ -35,6 +35,8 @@ _RETRY_SECONDS = 60.0
 _SLICE = 1000
 # Names of entries that an event lists.
 _MOST_NAMED = 100
+# As the log calls it everywhere else.
+_LOGGED = {"service_principal": "service"}
 
 # Who does what nobody asked for.
 SYSTEM = Principal(
@@ -202,12 +204,16 @@ def note_entries(
     **detail: Any,
 ) -> None:
     """Note what is done with entries of one kind: one event, with their number and the first ids."""
-    ids = [entry.id for entry in entries[:_MOST_NAMED]]
-    target = ids[0] if len(entries) == 1 else ""
-    if entries[0].kind == "workspace":  # the server's matter: nobody reads the log of one that is gone
-        workspace_id = 0
-    told = {"count": len(entries), "ids": ids, **detail}
-    note(tx, principal, action, entries[0].kind, target, workspace_id=workspace_id, **told)
+    kind, named = entries[0].kind, entries[:_MOST_NAMED]
+    told = {"count": len(entries), "ids": [entry.id for entry in named], **detail}
+    targets = told["ids"]
+    # The server's matter; of a workspace, too: nobody reads the log of one that is gone.
+    if entries[0].place is None:
+        workspace_id, targets = 0, [entry.name for entry in named]
+        if kind != "workspace":
+            told["names"] = targets
+    target = targets[0] if len(entries) == 1 else ""
+    note(tx, principal, action, _LOGGED.get(kind, kind), target, workspace_id=workspace_id, **told)
 
 
 def _expired(kind: TrashKind, before: int, connection: Connection) -> list[TrashEntry]:

@@ -104,7 +104,7 @@ def locked(
         if entry is None or not _may(principal, entry, kind.see):
             with_it = " What was deleted with its experiment is restored and purged with it."
             raise NotFound(
-                f"The {kind.name} '{wanted[:100]}' isn't in the trash."
+                f"The {kind.name.replace('_', ' ')} '{wanted[:100]}' isn't in the trash."
                 + (with_it if kind.name in ("run", "model") else ""),
                 field=f"items[{at}]",
             )

@@ -430,4 +430,53 @@ CREATE INDEX ix_run_trash ON run (experiment_id, lifecycle, deleted_time, id) WH
 
 CREATE INDEX ix_logged_model_trash ON logged_model (experiment_id, lifecycle, deleted_time, id) WHERE deleted_time IS NOT NULL;
 
-UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0004'
+UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0004';
+
+CREATE TABLE deleted_identity (
+	id BIGSERIAL NOT NULL,
+	kind TEXT COLLATE "C" NOT NULL,
+	name TEXT COLLATE "C" NOT NULL,
+	deleted_time BIGINT NOT NULL,
+	body TEXT COLLATE "C" NOT NULL,
+	CONSTRAINT pk_deleted_identity PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_deleted_identity_kind_deleted_time_id ON deleted_identity (kind, deleted_time, id);
+
+CREATE TABLE deleted_group_member (
+	group_id BIGINT NOT NULL,
+	principal_id BIGINT NOT NULL,
+	CONSTRAINT pk_deleted_group_member PRIMARY KEY (group_id, principal_id)
+);
+
+CREATE INDEX ix_deleted_group_member_principal_id ON deleted_group_member (principal_id);
+
+CREATE TABLE deleted_role_assignment (
+	principal_id BIGINT NOT NULL,
+	workspace_id BIGINT NOT NULL,
+	role TEXT COLLATE "C" NOT NULL,
+	role_id BIGINT NOT NULL,
+	CONSTRAINT pk_deleted_role_assignment PRIMARY KEY (principal_id, workspace_id, role, role_id)
+);
+
+CREATE INDEX ix_deleted_role_assignment_role_id_role ON deleted_role_assignment (role_id, role);
+
+CREATE TABLE deleted_folder_rule (
+	principal_id BIGINT NOT NULL,
+	workspace_id BIGINT NOT NULL,
+	path TEXT COLLATE "C" NOT NULL,
+	level SMALLINT NOT NULL,
+	CONSTRAINT pk_deleted_folder_rule PRIMARY KEY (principal_id, workspace_id, path)
+);
+
+CREATE TABLE deleted_experiment_rule (
+	principal_id BIGINT NOT NULL,
+	workspace_id BIGINT NOT NULL,
+	experiment_id BIGINT NOT NULL,
+	level SMALLINT NOT NULL,
+	CONSTRAINT pk_deleted_experiment_rule PRIMARY KEY (principal_id, workspace_id, experiment_id)
+);
+
+CREATE INDEX ix_deleted_experiment_rule_experiment_id ON deleted_experiment_rule (experiment_id);
+
+UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0005'

@@ -1,0 +1,165 @@
+"""SQL of what principals hold beside their credentials: memberships, roles and rules move with their holders
+into the trash and back.
+
+A row moves back when all that it is about is there again: a membership with the later one of group and
+member, an assignment of a deleted role with the later one of role and holder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Table,
+    bindparam,
+    delete,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+
+from runyard.server.auth import tables as t
+from runyard.server.db import Query, Row, Transaction, in_list
+
+_p, _g, _a = t.principal.c, t.group_member.c, t.role_assignment.c
+_dg, _da = t.deleted_group_member.c, t.deleted_role_assignment.c
+
+
+def _take(source: Table, target: Table, *where: ColumnElement[bool]) -> Query:
+    """Deletes rows and returns them as `target` holds them."""
+    columns: list[Any] = [source.c.get(c.name, literal_column("0")) for c in target.c]
+    return Query(delete(source).where(*where).returning(*columns))
+
+
+def _give(table: Table) -> Query:
+    return Query(
+        lambda d: (
+            d.insert(table).values({c.name: bindparam(c.name) for c in table.c}).on_conflict_do_nothing()
+        )
+    )
+
+
+_RULES = ((t.folder_rule, t.deleted_folder_rule), (t.experiment_rule, t.deleted_experiment_rule))
+_held: BindParameter[int] = bindparam("pid")
+_take_all = [
+    (
+        _take(t.group_member, t.deleted_group_member, or_(_g.principal_id == _held, _g.group_id == _held)),
+        t.deleted_group_member,
+    ),
+    (
+        _take(t.role_assignment, t.deleted_role_assignment, _a.principal_id == _held),
+        t.deleted_role_assignment,
+    ),
+    *((_take(rules, deleted, rules.c.principal_id == _held), deleted) for rules, deleted in _RULES),
+]
+_give_into = {
+    table.name: _give(table)
+    for table in (
+        t.group_member,
+        t.deleted_group_member,
+        t.role_assignment,
+        t.deleted_role_assignment,
+        *(table for pair in _RULES for table in pair),
+    )
+}
+_memberships = Query(
+    select(_dg.group_id, _dg.principal_id).where(
+        or_(in_list(_dg.group_id, "ids"), in_list(_dg.principal_id, "ids"))
+    )
+)
+_principals_held = Query(
+    select(_p.id).where(in_list(_p.id, "ids")).order_by(_p.id).with_for_update(read=True, key_share=True)
+)
+_take_memberships = _take(
+    t.deleted_group_member,
+    t.group_member,
+    in_list(_dg.group_id, "there"),
+    in_list(_dg.principal_id, "there"),
+)
+_role_names = Query(
+    select(_da.role).distinct().where(in_list(_da.principal_id, "ids"), _da.role_id == literal_column("0"))
+)
+_roles_held = Query(
+    select(t.role.c.name)
+    .where(in_list(t.role.c.name, "names"))
+    .order_by(t.role.c.name)
+    .with_for_update(read=True, key_share=True)
+)
+_take_roles = _take(
+    t.deleted_role_assignment,
+    t.role_assignment,
+    in_list(_da.principal_id, "ids"),
+    _da.role_id == literal_column("0"),
+)
+_take_rules = [
+    (_take(deleted, rules, in_list(deleted.c.principal_id, "ids")), rules) for rules, deleted in _RULES
+]
+_bind_role = Query(
+    update(t.deleted_role_assignment)
+    .where(_da.role_id == literal_column("0"), _da.role == bindparam("name"))
+    .values(role_id=bindparam("rid"))
+)
+_take_role = _take(t.deleted_role_assignment, t.role_assignment, _da.role_id == bindparam("rid"))
+_forget = [
+    Query(delete(t.deleted_group_member).where(in_list(_dg.group_id, "ids"))),
+    Query(delete(t.deleted_group_member).where(in_list(_dg.principal_id, "ids"))),
+    Query(delete(t.deleted_role_assignment).where(in_list(_da.principal_id, "ids"))),
+    Query(delete(t.deleted_role_assignment).where(in_list(_da.role_id, "ids"))),
+    *(Query(delete(deleted).where(in_list(deleted.c.principal_id, "ids"))) for _, deleted in _RULES),
+]
+_end_tokens = Query(delete(t.token).where(t.token.c.principal_id == bindparam("pid")))
+
+
+def take_all(tx: Transaction, principal_id: int) -> None:
+    """Move what a principal holds into the trash, and end its tokens."""
+    for query, target in _take_all:
+        _insert(tx, target, tx.returning(query, pid=principal_id))
+    tx.execute(_end_tokens, pid=principal_id)
+
+
+def give_back(tx: Transaction, ids: Sequence[int]) -> None:
+    """Move back what restored principals held, as far as the groups, members and roles are there."""
+    pairs = tx.rows(_memberships, ids=list(ids))
+    there = _there(tx, {id_ for pair in pairs for id_ in pair})
+    _insert(tx, t.group_member, tx.returning(_take_memberships, there=there))
+    names = [row[0] for row in tx.rows(_role_names, ids=list(ids))]
+    tx.rows(_roles_held, names=names)
+    _insert(tx, t.role_assignment, tx.returning(_take_roles, ids=list(ids)))
+    for query, target in _take_rules:
+        _insert(tx, target, tx.returning(query, ids=list(ids)))
+
+
+def bind_role(tx: Transaction, name: str, role_id: int) -> None:
+    """Let the deleted assignments of a role that is deleted now wait for that role, and for no other one of
+    its name."""
+    tx.execute(_bind_role, name=name, rid=role_id)
+
+
+def give_back_role(tx: Transaction, role_id: int) -> None:
+    """Give a restored role to those who held it and are there; the others get it when they are."""
+    rows = tx.returning(_take_role, rid=role_id)
+    there = set(_there(tx, {row[1] for row in rows}))
+    _insert(tx, t.role_assignment, [row for row in rows if row[1] in there])
+    waiting = [(holder, workspace, role, 0) for workspace, holder, role in rows if holder not in there]
+    _insert(tx, t.deleted_role_assignment, waiting)
+
+
+def forget(tx: Transaction, ids: Sequence[int]) -> None:
+    """Delete what purged principals held, and who held purged roles."""
+    for query in _forget:
+        tx.execute(query, ids=list(ids))
+
+
+def _there(tx: Transaction, ids: set[int]) -> list[int]:
+    """Those of these principals that exist, and do so until the transaction ends."""
+    return [row[0] for row in tx.rows(_principals_held, ids=sorted(ids))]
+
+
+def _insert(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
+    names = table.c.keys()
+    values = [dict(zip(names, row, strict=True)) for row in sorted(rows)]
+    tx.execute_many(_give_into[table.name], values)
