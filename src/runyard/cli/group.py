@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runyard.cli import asking, commands
+from runyard.cli import asking, commands, texts
 from runyard.cli.commands import Group
 from runyard.cli.output import Column, Output
 from runyard.cli.session import Session
@@ -97,9 +97,10 @@ def remove(session: Session, name: str, removed: tuple[str, ...], out: Output) -
 @commands.server_only
 @commands.output
 def delete(session: Session, name: str, yes: bool, out: Output) -> None:
-    """Delete a group with its roles; its members stay. This can't be undone."""
+    """Move a group to the trash. Its members stay; what they hold through it ends until it is restored."""
     from runyard.client import groups
 
-    asking.sure(f"Delete the group '{name}' for good? What its members hold through it ends.", yes=yes)
-    groups.delete(session.http, name)
-    out.done(f"Deleted group '{name}'.", {"deleted": name})
+    question = f"Move the group '{name}' to the trash? What its members hold through it ends."
+    asking.sure(question, yes=yes)
+    moved = groups.delete(session.http, name)
+    out.done(texts.in_trash("group", name, moved), {"deleted": name, **moved})

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 import click
 
-from runyard.cli import asking, commands
+from runyard.cli import asking, commands, texts
 from runyard.cli.commands import Group
 from runyard.cli.output import Column, Output
 from runyard.cli.session import Session
@@ -85,12 +85,12 @@ def set_(session: Session, file: TextIO, name: str | None, out: Output) -> None:
 @commands.server_only
 @commands.output
 def delete(session: Session, name: str, yes: bool, out: Output) -> None:
-    """Delete a role of your own. This can't be undone."""
+    """Move a role of your own, which nobody has any more, to the trash."""
     from runyard.client import roles
 
-    asking.sure(f"Delete the role '{name}' for good? Whoever has it loses what it gives.", yes=yes)
-    roles.delete(session.http, name)
-    out.done(f"Deleted role '{name}'.", {"deleted": name})
+    asking.sure(f"Move the role '{name}' to the trash?", yes=yes)
+    moved = roles.delete(session.http, name)
+    out.done(texts.in_trash("role", name, moved), {"deleted": name, **moved})
 
 
 def read(text: str) -> dict[str, Any]:

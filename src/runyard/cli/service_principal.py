@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runyard.cli import asking, commands
+from runyard.cli import asking, commands, texts
 from runyard.cli.commands import Group
 from runyard.cli.output import Column, Output
 from runyard.cli.session import Session
@@ -97,10 +97,9 @@ def enable(session: Session, name: str, out: Output) -> None:
 @commands.server_only
 @commands.output
 def delete(session: Session, name: str, yes: bool, out: Output) -> None:
-    """Delete a service principal with its roles and tokens. This can't be undone."""
+    """Move a service principal to the trash. Its tokens end for good."""
     from runyard.client import service_principals
 
-    question = f"Delete the service principal '{name}' for good? Disabling can be undone, this can't."
-    asking.sure(question, yes=yes)
-    service_principals.delete(session.http, name)
-    out.done(f"Deleted service principal '{name}'.", {"deleted": name})
+    asking.sure(f"Move the service principal '{name}' to the trash? Its tokens end for good.", yes=yes)
+    moved = service_principals.delete(session.http, name)
+    out.done(texts.in_trash("service_principal", name, moved), {"deleted": name, **moved})

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
+from typing import Any
 
 # What a terminal would obey instead of showing it: control characters, and those that turn the writing's
 # direction around.
@@ -63,6 +64,16 @@ def size(count: float) -> str:
 def count(number: int, noun: str) -> str:
     """A number of things."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def in_trash(kind: str, name: str, moved: Mapping[str, Any]) -> str:
+    """What went to the trash, until when, and how it comes back; `moved` is what the server told of it."""
+    until = moved.get("purge_time")
+    for_so_long = "" if until is None else f", until {time(until)}"
+    return (
+        f"In the trash: {kind.replace('_', ' ')} '{name}'{for_so_long}. "
+        f"To undo: runyard trash restore {kind}:{moved['id']}"
+    )
 
 
 def number(value: float) -> str:

@@ -17,7 +17,7 @@ from runyard.cli.session import Session
 if TYPE_CHECKING:
     from runyard.client.trash import Wanted
 
-KINDS = ("workspace", "experiment", "run", "model")
+KINDS = ("workspace", "experiment", "run", "model", "user", "service_principal", "group", "role")
 
 _LIST = (
     Column("kind"),
@@ -36,8 +36,9 @@ _LIST = (
 def trash() -> None:
     """What was deleted, until it is purged.
 
-    THING is a kind and an id, as the list shows them: run:3f2a9c1e..., experiment:12, model:m-..., or
-    workspace:NAME. What was deleted with its experiment is restored and purged with it.
+    THING is a kind and an id, as the list shows them: run:3f2a9c1e..., experiment:12, model:m-...,
+    workspace:NAME, user:4021..., service_principal:..., group:... or role:.... What was deleted with its
+    experiment is restored and purged with it.
     """
 
 
@@ -84,7 +85,7 @@ def list_(session: Session, wanted: Wanted, sizes: bool, limit: int, out: Output
 @commands.server
 @commands.output
 def restore(session: Session, things: tuple[str, ...], out: Output) -> None:
-    """Bring things back, all or none."""
+    """Bring things back, all or none. Tokens of users and service principals don't come back."""
     from runyard.client import trash as client
 
     restored = client.restore(session.http, _named(things))
@@ -145,6 +146,8 @@ def _named(things: Sequence[str]) -> list[tuple[str, str]]:
 def _told(moved: dict[str, Any]) -> str:
     """How much something is, in words."""
     counts = [(moved.get(f"{kind}s") or 0, kind) for kind in KINDS]
-    told = ", ".join(texts.count(count, kind) for count, kind in counts if count) or "nothing"
+    told = (
+        ", ".join(texts.count(count, kind.replace("_", " ")) for count, kind in counts if count) or "nothing"
+    )
     size = moved.get("artifact_bytes")
     return f"{told}, with {texts.size(size)} of files" if size else told

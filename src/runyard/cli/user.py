@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runyard.cli import asking, commands
+from runyard.cli import asking, commands, texts
 from runyard.cli.commands import Group
 from runyard.cli.output import Column, Output
 from runyard.cli.session import Session
@@ -209,12 +209,12 @@ def password(session: Session, name: str | None, password_stdin: bool, out: Outp
 @commands.server_only
 @commands.output
 def delete(session: Session, name: str, yes: bool, out: Output) -> None:
-    """Delete a user with their roles and tokens; their runs stay. This can't be undone."""
+    """Move a user to the trash. Their runs stay; their tokens and sessions end for good."""
     from runyard.client import users
 
-    asking.sure(f"Delete the user '{name}' for good? Disabling can be undone, this can't.", yes=yes)
-    users.delete(session.http, name)
-    out.done(f"Deleted user '{name}'.", {"deleted": name})
+    asking.sure(f"Move the user '{name}' to the trash? Their tokens end for good.", yes=yes)
+    moved = users.delete(session.http, name)
+    out.done(texts.in_trash("user", name, moved), {"deleted": name, **moved})
 
 
 def _new_password(from_input: bool) -> str:

@@ -37,13 +37,14 @@ def create(http: Http, name: str, *, display_name: str = "") -> Object:
     return made
 
 
-def delete(http: Http, name: str) -> None:
-    """Delete a group; its members stay.
+def delete(http: Http, name: str) -> Object:
+    """Move a group to the trash; tells its `id` there and its `purge_time`.
 
     Raises:
         ClientError: see `errors`.
     """
-    http.delete(f"{_AT}/{segment(name)}")
+    moved: Object = http.delete(f"{_AT}/{segment(name)}")
+    return moved
 
 
 def members(http: Http, name: str, limit: int = 0) -> tuple[list[Object], bool]:

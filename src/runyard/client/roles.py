@@ -42,10 +42,11 @@ def save(
     return saved
 
 
-def delete(http: Http, name: str) -> None:
-    """Delete a custom role.
+def delete(http: Http, name: str) -> Object:
+    """Move a custom role to the trash; tells its `id` there and its `purge_time`.
 
     Raises:
         ClientError: see `errors`.
     """
-    http.delete(f"{_AT}/{segment(name)}")
+    moved: Object = http.delete(f"{_AT}/{segment(name)}")
+    return moved

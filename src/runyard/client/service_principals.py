@@ -57,10 +57,11 @@ def change(
     return changed
 
 
-def delete(http: Http, name: str) -> None:
-    """Delete a service principal and all that it holds.
+def delete(http: Http, name: str) -> Object:
+    """Move a service principal to the trash; tells its `id` there and its `purge_time`.
 
     Raises:
         ClientError: see `errors`.
     """
-    http.delete(f"{_AT}/{segment(name)}")
+    moved: Object = http.delete(f"{_AT}/{segment(name)}")
+    return moved

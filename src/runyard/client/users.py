@@ -87,10 +87,11 @@ def set_password(http: Http, name: str, password: str, *, old: str | None = None
     http.put(f"{_AT}/{segment(name)}/password", body)
 
 
-def delete(http: Http, name: str) -> None:
-    """Delete a user and all that it holds.
+def delete(http: Http, name: str) -> Object:
+    """Move a user to the trash; tells its `id` there and its `purge_time`.
 
     Raises:
         ClientError: see `errors`.
     """
-    http.delete(f"{_AT}/{segment(name)}")
+    moved: Object = http.delete(f"{_AT}/{segment(name)}")
+    return moved
