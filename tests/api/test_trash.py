@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Api, assert_refused, serve
-from tests.api.trash_data import DAY, TRASH, fill, item, names, new_model, sql, trash
+from tests.api.trash_data import DAY, TRASH, counted, fill, item, names, new_model, sql, trash
 
 MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
 INVALID = (400, "INVALID_PARAMETER_VALUE")
@@ -67,7 +67,7 @@ def test_a_run_deleted_by_itself_is_not_listed_while_its_experiment_is(api: Api)
     items = [item("run", run), item("model", model), item("experiment", experiment)]
     restored = api.post(f"{TRASH}/restore", {"items": items}).ok()
     # Then
-    assert restored == {"workspaces": 0, "experiments": 1, "runs": 1, "models": 1}
+    assert restored == counted(experiments=1, runs=1, models=1)
     assert trash(api) == []
 
 
@@ -135,7 +135,7 @@ def test_restoring_brings_back_all_or_nothing(api: Api) -> None:
     # When
     restored = api.post(f"{TRASH}/restore", {"items": items[:2]}).ok()
     # Then
-    assert restored == {"workspaces": 0, "experiments": 0, "runs": 1, "models": 1}
+    assert restored == counted(runs=1, models=1)
     assert api.get("runs/get", {"run_id": run}).ok() == before
     assert api.get(f"logged-models/{model}").status == 200
     assert trash(api) == []

@@ -7,7 +7,20 @@ from typing import Any
 
 from tests.api.conftest import Api, serve
 from tests.api.test_purge import MISSING, files, finish, look
-from tests.api.trash_data import DAY, TRASH, age, counts, fill, item, names, purge, settle, sql, trash
+from tests.api.trash_data import (
+    DAY,
+    TRASH,
+    age,
+    counted,
+    counts,
+    fill,
+    item,
+    names,
+    purge,
+    settle,
+    sql,
+    trash,
+)
 
 ALL = "/api/runyard/1/workspaces"
 
@@ -98,7 +111,7 @@ def test_a_workspace_is_restored_from_the_trash(api: Api) -> None:
     # When
     restored = api.post(f"{TRASH}/restore", {"items": [item("workspace", "back")]}).ok()
     # Then
-    assert restored == {"workspaces": 1, "experiments": 0, "runs": 0, "models": 0}
+    assert restored == counted(workspaces=1)
     assert api.get(f"/w/back/api/2.0/mlflow/runs/get?run_id={runs[0]}").status == 200
     assert trash(api) == []
 

@@ -10,6 +10,9 @@ from tests.api.conftest import Api, Reply
 TRASH = "/api/runyard/1/trash"
 DAY = 24 * 3_600_000
 
+# What an answer counts of each kind.
+KINDS = ("workspaces", "experiments", "runs", "models", "users", "service_principals", "groups", "roles")
+
 Counts = dict[str, int]
 
 # What belongs to a run, by its surrogate key.
@@ -55,7 +58,7 @@ def events(database_url: str, columns: str = "action, target_type, target, detai
 
 def age(database_url: str, milliseconds: int) -> None:
     """Let everything that was deleted or marked have been so earlier."""
-    for table in ("run", "logged_model", "workspace"):
+    for table in ("run", "logged_model", "workspace", "deleted_identity"):
         sql(database_url, f"UPDATE {table} SET deleted_time = deleted_time - {milliseconds}")
     sql(
         database_url,
@@ -109,6 +112,11 @@ def trash(api: Api, **query: Any) -> list[dict[str, Any]]:
     """What lies in the trash."""
     items: list[dict[str, Any]] = api.get(TRASH, query).ok()["items"]
     return items
+
+
+def counted(**given: int) -> Counts:
+    """How an answer tells these counts; the other kinds' are 0."""
+    return dict.fromkeys(KINDS, 0) | given
 
 
 def names(items: list[dict[str, Any]]) -> list[tuple[str, str]]:

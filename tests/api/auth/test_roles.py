@@ -47,6 +47,11 @@ def test_a_role_that_changes_does_so_for_all_who_have_it(team: Team) -> None:
     team["stranger"].post(create, {"name": "a"}).ok()
     admin.put(ROLE, {"actions": ["*/read"]}).ok()
     assert team["stranger"].post(create, {"name": "b"}).error == (403, "PERMISSION_DENIED")
+    before = {key: CURATOR[key] for key in ("actions", "not_actions")}
+    assert [event.detail for event in team.events("role.set")] == [
+        before,
+        {"actions": ["*/read"], "not_actions": [], "before": before},
+    ]
 
 
 def test_what_is_refused(team: Team) -> None:

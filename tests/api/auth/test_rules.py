@@ -145,6 +145,24 @@ def test_whoever_manages_a_place_sets_its_rules(team: Team) -> None:
     ]
 
 
+def test_the_log_says_what_a_rule_was(team: Team) -> None:
+    # Given
+    own, holder = team["scientist"].experiment("/mine/x"), {"holder": "stranger"}
+    places: list[dict[str, Any]] = [{"path": "/theirs"}, {"experiment_id": own}]
+    for place in places:
+        _set(team, "owner", "stranger", "CAN_READ", **place).ok()
+        # When it is changed and deleted
+        _set(team, "owner", "stranger", "NO_PERMISSION", **place).ok()
+        team["owner"].delete(RULES, {"principal": "stranger", **place}).ok()
+    # Then whoever wants can set it again
+    for target in ("/theirs", own):
+        assert [e.detail for e in team.events("rule.set", "rule.delete") if e.target == target] == [
+            {**holder, "level": "read"},
+            {**holder, "level": "none", "before": "read"},
+            {**holder, "before": "none"},
+        ]
+
+
 def test_a_place_that_one_may_not_see_is_missing(team: Team, experiment: str) -> None:
     _set(team, "owner", "scientist", "CAN_MANAGE", path="/mine").ok()
     _set(team, "owner", "scientist", "NO_PERMISSION", path="/Shared").ok()
