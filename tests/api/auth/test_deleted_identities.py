@@ -378,3 +378,13 @@ def test_pages_go_through_all_kinds(admin: Api) -> None:
             break
     # Then
     assert sorted(found) == sorted(expected)
+
+
+def test_of_many_who_delete_or_restore_at_once_one_does(admin: Api) -> None:
+    for _ in range(5):
+        replies = admin.together([("DELETE", f"{USERS}/reader", None)] * 4)
+        (gone,) = [item("user", reply.body["id"]) for reply in replies if reply.status == 200]
+        assert sorted(reply.status for reply in replies) == [200, 404, 404, 404]
+        replies = admin.together([("POST", f"{TRASH}/restore", {"items": [gone]})] * 4)
+        assert sorted(reply.status for reply in replies) == [200, 404, 404, 404]
+    assert trash(admin) == []

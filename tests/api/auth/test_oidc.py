@@ -225,6 +225,36 @@ def test_an_address_that_is_not_verified_is_not_kept(
     assert found["email"] == ""
 
 
+def test_a_deleted_user_comes_back_as_the_same_person(
+    server: Api, provider: OidcProvider, database_url: str
+) -> None:
+    # Given somebody who was deleted
+    admin = server.as_(password=("root", people.PASSWORD))
+    provider.tell("mona", preferred_username="mona", groups=["ml"])
+    arrive(Browser(server), "mona")
+    found = user(database_url, "mona")
+    gone = admin.delete("/api/runyard/1/users/mona").ok()
+    restore = ("/api/runyard/1/trash/restore", {"items": [{"kind": "user", "id": gone["id"]}]})
+    # When she signs in meanwhile, under the same name or another one
+    for name, why in (("mona", "belongs to another user now"), ("mona.lisa", "is the user 'mona.lisa' here")):
+        provider.tell("mona", preferred_username=name, groups=["ml"])
+        arrive(Browser(server), "mona")
+        # Then that is a new account, which is in the way
+        reply = admin.post(*restore)
+        assert reply.error == (400, "RESOURCE_ALREADY_EXISTS")
+        assert why in reply.message
+        admin.delete(f"/api/runyard/1/users/{name}").ok()
+    # When
+    admin.post(*restore).ok()
+    assert user(database_url, "mona") == found
+    # Then she signs in to it, with the roles that her groups give now
+    provider.tell("mona", preferred_username="mona", groups=["readers"])
+    browser = Browser(server)
+    arrive(browser, "mona")
+    assert browser.whoami() == "mona"
+    assert roles(database_url, "mona") == [(DEFAULT, "Reader")]
+
+
 def test_a_disabled_user_stays_out(server: Api, provider: OidcProvider, database_url: str) -> None:
     # Given somebody who is signed in
     provider.tell("leo", preferred_username="leo", groups=["ml"])

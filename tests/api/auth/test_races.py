@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.api.auth.team import NATIVE, OWN, PASSWORD, Team, opened, populate
+from tests.api.auth.team import GROUP, NATIVE, OWN, PASSWORD, Team, opened, populate
 from tests.api.conftest import Api, Reply, serve
 
-USERS = f"{NATIVE}/users"
+USERS, GROUPS = f"{NATIVE}/users", f"{NATIVE}/groups"
 ROUNDS = 10
 
 
@@ -96,6 +96,74 @@ def test_a_revocation_reaches_the_other_server_within_five_seconds(pair: tuple[T
     while second["reader"].get("experiments/search").status == 200:
         assert time.monotonic() < deadline
     assert second["reader"].get("experiments/search").error == (401, "UNAUTHENTICATED")
+
+
+def test_what_is_deleted_or_restored_twice_is_so_once(pair: tuple[Team, Team]) -> None:
+    apis = [team["admin"] for team in pair]
+    apis[0].put(f"{GROUPS}/{GROUP}/members/reader").ok()
+    for _ in range(ROUNDS):
+        replies = race(apis, [("DELETE", f"{USERS}/reader", None)] * 2)
+        (gone,) = [reply.body["id"] for reply in replies if reply.status == 200]
+        assert sorted(reply.status for reply in replies) == [200, 404]
+        replies = race(apis, [_restoring("user", gone)] * 2)
+        assert sorted(reply.status for reply in replies) == [200, 404]
+    assert [one["name"] for one in apis[0].get(f"{GROUPS}/{GROUP}/members").ok()["items"]] == [
+        "grouped",
+        "reader",
+    ]
+
+
+def test_what_comes_back_at_once_comes_back_together(pair: tuple[Team, Team]) -> None:
+    apis = [team["admin"] for team in pair]
+    first, _ = apis
+    role, members = f"{NATIVE}/roles/Curator", f"{NATIVE}/workspaces/{OWN}/members"
+    first.put(role, {"actions": ["experiments/*"]}).ok()
+    first.put(f"{members}/reader/Curator").ok()
+    first.put(f"{GROUPS}/{GROUP}/members/reader").ok()
+    for _ in range(ROUNDS):
+        for kind, address in (("group", f"{GROUPS}/{GROUP}"), ("role", role)):
+            # Given
+            user = first.delete(f"{USERS}/reader").ok()["id"]
+            other = first.delete(address).ok()["id"]
+            # When
+            replies = race(apis, [_restoring("user", user), _restoring(kind, other)])
+            # Then
+            assert [reply.status for reply in replies] == [200, 200]
+            assert first.get(f"{USERS}/reader").ok()["groups"] == [GROUP]
+            assert "Curator" in _roles(first, "reader")
+
+
+def test_what_comes_back_while_something_goes_leaves_nothing_behind(pair: tuple[Team, Team]) -> None:
+    apis = [team["admin"] for team in pair]
+    first, _ = apis
+    role = f"{NATIVE}/roles/Curator"
+    for _ in range(ROUNDS):
+        # Given a deleted user in a group and with a role
+        first.put(role, {"actions": ["experiments/*"]}).ok()
+        first.put(f"{NATIVE}/workspaces/{OWN}/members/reader/Curator").ok()
+        first.put(f"{GROUPS}/{GROUP}/members/reader").ok()
+        user = first.delete(f"{USERS}/reader").ok()["id"]
+        # When it comes back while the group goes
+        restored, deleted = race(apis, [_restoring("user", user), ("DELETE", f"{GROUPS}/{GROUP}", None)])
+        assert (restored.status, deleted.status) == (200, 200)
+        first.request(*_restoring("group", deleted.body["id"])).ok()
+        # Then
+        assert first.get(f"{USERS}/reader").ok()["groups"] == [GROUP]
+        # When it comes back while its role goes
+        user = first.delete(f"{USERS}/reader").ok()["id"]
+        restored, deleted = race(apis, [_restoring("user", user), ("DELETE", role, None)])
+        # Then either the role is held or it is gone
+        assert restored.status == 200
+        assert deleted.status == (400 if "Curator" in _roles(first, "reader") else 200)
+
+
+def _restoring(kind: str, gone: str) -> tuple[str, str, Any]:
+    return "POST", f"{NATIVE}/trash/restore", {"items": [{"kind": kind, "id": gone}]}
+
+
+def _roles(api: Api, name: str) -> list[str]:
+    members = api.get(f"{NATIVE}/workspaces/{OWN}/members").ok()["items"]
+    return [role for member in members if member["name"] == name for role in member["roles"]]
 
 
 def _wait_for_admin(pair: tuple[Team, Team]) -> None:
