@@ -35,9 +35,46 @@ def test_a_life_of_a_user(team: Team, root: Run) -> None:
     assert root("user", "enable", "kim").exit_code == 0
     assert kim("whoami").exit_code == 0
     assert root("user", "delete", "kim").exit_code == 2
-    assert root("user", "delete", "kim", "--yes").exit_code == 0
+    deleted = root("user", "delete", "kim", "--yes")
     assert kim("whoami").exit_code == 3
     assert root("user", "show", "kim").exit_code == 4
+    # When it is restored as the message says
+    told, _, undo = deleted.stdout.strip().partition(". To undo: runyard ")
+    assert told.startswith("In the trash: user 'kim', until 20")
+    assert undo == f"trash restore user:{shown['id']}"
+    assert root(*undo.split()).stdout == "Restored 1 user.\n"
+    assert _json(root, "user", "show", "kim") == {**shown, "is_admin": False}
+    assert kim("login", team.url, "--user", "kim", "--password-stdin", input=PASSWORD).exit_code == 0
+
+
+@pytest.mark.parametrize("kind", ["user", "service_principal", "group", "role"])
+def test_what_is_deleted_is_listed_restored_and_purged(root: Run, kind: str) -> None:
+    # Given
+    name, command = f"gone-{kind}".replace("_", "-"), kind.replace("_", "-")
+    make = {
+        "user": ("user", "add", name, "--no-password"),
+        "service_principal": ("service-principal", "add", name),
+        "group": ("group", "create", name),
+        "role": ("role", "set", "-", "--name", name),
+    }
+    assert root(*make[kind], input='{"actions": ["*/read"]}').exit_code == 0
+    assert root(command, "delete", name).exit_code == 2
+    # When it is deleted
+    gone = _json(root, command, "delete", name, "--yes")
+    # Then
+    (listed,) = [one for one in _json(root, "trash", "list", "--kind", kind) if one["name"] == name]
+    assert (listed["id"], listed["purge_time"]) == (gone["id"], gone["purge_time"])
+    assert gone["deleted"] == name
+    # When it is restored, deleted again and purged
+    assert _json(root, "trash", "restore", f"{kind}:{gone['id']}")[f"{kind}s"] == 1
+    assert root(command, "show", name).exit_code == (2 if kind == "group" else 0)
+    again = _json(root, command, "delete", name, "--yes")
+    what = f"1 {kind.replace('_', ' ')}"
+    purge = ("trash", "purge", f"{kind}:{again['id']}")
+    assert root(*purge, "--dry-run").stdout == f"Would destroy {what}.\n"
+    assert root(*purge, "--yes").stdout == f"Destroyed {what}.\n"
+    # Then
+    assert root("trash", "restore", f"{kind}:{again['id']}").exit_code == 4
 
 
 def test_users_are_listed(root: Run) -> None:

@@ -134,6 +134,7 @@ def test_each_kind_is_listed_and_comes_back(team: Team, admin: Api, kind: str) -
     # Then
     assert admin.get(address).ok() == before
     assert restore(admin, item(kind, told["id"])).error == MISSING
+    assert "named by its id" in restore(admin, item(kind, name)).message
     noun = {"service_principal": "service"}.get(kind, kind)
     detail = {"count": 1, "ids": [told["id"]], "names": [name]}
     assert team.events("trash.restore") == [(0, "admin", "trash.restore", noun, name, detail)]

@@ -20,6 +20,13 @@ from runyard.server.workspaces.service.kinds import (
 
 END = 2**63 - 1
 
+_WITH_IT = " What was deleted with its experiment is restored and purged with it."
+_BY_ID = " It is named by its id, as the trash lists it."
+_HINTS: Mapping[KindName, str] = {
+    **dict.fromkeys(("run", "model"), _WITH_IT),
+    **dict.fromkeys(("user", "service_principal", "group", "role"), _BY_ID),
+}
+
 Start = Mapping[KindName, TrashPosition]
 """For each kind where a page begins."""
 
@@ -102,10 +109,9 @@ def locked(
     for wanted, at in places.items():
         entry = found.get(wanted)
         if entry is None or not _may(principal, entry, kind.see):
-            with_it = " What was deleted with its experiment is restored and purged with it."
             raise NotFound(
                 f"The {kind.name.replace('_', ' ')} '{wanted[:100]}' isn't in the trash."
-                + (with_it if kind.name in ("run", "model") else ""),
+                + _HINTS.get(kind.name, ""),
                 field=f"items[{at}]",
             )
         if entry.place is not None:
