@@ -139,6 +139,20 @@ def test_only_administrators_see_all_deleted_workspaces(team: Team) -> None:
     assert foreigner.get(address).error == MISSING
 
 
+def test_a_role_in_a_deleted_workspace_comes_back_with_both(team: Team) -> None:
+    # Given a workspace that is deleted, and then its owner
+    admin, workspace = team["admin"], f"{NATIVE}/workspaces/other"
+    members = admin.get(f"{workspace}/members").ok()
+    admin.delete(workspace).ok()
+    gone = admin.delete(f"{NATIVE}/users/foreigner").ok()["id"]
+    # When the owner is restored, and then the workspace
+    admin.post(f"{TRASH}/restore", {"items": [item("user", gone)]}).ok()
+    assert names(admin.get(TRASH).ok()["items"]) == [("workspace", "other")]
+    admin.post(f"{workspace}/restore").ok()
+    # Then
+    assert admin.get(f"{workspace}/members").ok() == members
+
+
 def test_nothing_is_restored_in_an_archived_workspace(team: Team) -> None:
     # Given
     admin, owner = team.of("admin", workspace="other"), team.of("foreigner", workspace="other")

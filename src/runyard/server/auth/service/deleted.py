@@ -15,7 +15,7 @@ from runyard.server.auth.store.deleted import expired, lock, page
 from runyard.server.auth.types import IdentityKind, PrincipalKind
 from runyard.server.db import Transaction
 from runyard.server.kernel import clock, ids
-from runyard.server.kernel.errors import AlreadyExists
+from runyard.server.kernel.errors import AlreadyExists, Conflict
 
 __all__ = ["Deletion", "expired", "lock", "page", "purge", "restore"]
 
@@ -60,6 +60,7 @@ def restore(tx: Transaction, kind: IdentityKind, keys: Sequence[int]) -> None:
 
     Raises:
         AlreadyExists: another one has the name, or is the same person at the OpenID Connect provider.
+        Conflict: that changes just now.
     """
     found = store.snapshots(tx, keys)
     for one in found:
@@ -78,7 +79,7 @@ def purge(tx: Transaction, keys: Sequence[int], until: int) -> None:
     held.forget(tx, store.drop_until(tx, keys, until))
 
 
-def _in_the_way(tx: Transaction, kind: IdentityKind, found: store.Snapshot) -> AlreadyExists:
+def _in_the_way(tx: Transaction, kind: IdentityKind, found: store.Snapshot) -> AlreadyExists | Conflict:
     then = "then restore this one; what you delete can be restored as well."
     if kind == "role":
         return AlreadyExists(
@@ -91,9 +92,10 @@ def _in_the_way(tx: Transaction, kind: IdentityKind, found: store.Snapshot) -> A
             field="items",
         )
     same = external.lock(tx, found.row["external_id"])
-    name = "" if same is None else same.row.name
+    if same is None:  # gone again since
+        return Conflict(f"Somebody else changes what is called '{found.name}'; try again.", field="items")
     return AlreadyExists(
-        f"Whom the OpenID Connect provider knew as '{found.name}' is the user '{name}' here now. Delete or "
-        f"unlink that one, {then}",
+        f"Whom the OpenID Connect provider knew as '{found.name}' is the user '{same.row.name}' here now. "
+        f"Delete or unlink that one, {then}",
         field="items",
     )
