@@ -479,4 +479,4 @@ CREATE TABLE deleted_experiment_rule (
 
 CREATE INDEX ix_deleted_experiment_rule_experiment_id ON deleted_experiment_rule (experiment_id);
 
-UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0005'
+UPDATE alembic_version SET version_num='0006' WHERE alembic_version.version_num = '0005'
