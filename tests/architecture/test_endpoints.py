@@ -85,6 +85,11 @@ def test_only_these_routes_are_public(application: Application) -> None:
         "/",
         "/login",
         "/logout",
+        "/cli",
+        "/tokens",
+        # For who isn't signed in yet; a code is the credential.
+        "/api/runyard/1/login",
+        "/api/runyard/1/tokens/exchange",
     }
 
 

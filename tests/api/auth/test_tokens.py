@@ -131,6 +131,11 @@ def test_a_token_makes_none_that_can_do_more_or_lives_longer(team: Team, signed_
     for body in ({"days": 3}, {"workspace": FOREIGN}, {"principal": "program"}):
         reply = maker.post(TOKENS, {"name": "child", **body})
         assert reply.error == (403, "PERMISSION_DENIED"), body
+    # And it says how to get one
+    assert "runyard login --days" in maker.post(TOKENS, {"name": "child", "days": 3}).message
+    # Of its own length it makes one, which ends with it
+    child = maker.post(TOKENS, {"name": "child", "days": 2}).ok()
+    assert child["expiry_time"] == short["expiry_time"]
 
 
 def test_a_tracking_token_tracks_for_an_hour_at_most(team: Team) -> None:

@@ -13,6 +13,7 @@ from runyard.server.artifacts import BlobStore, MultipartUploads, open_store
 from runyard.server.auth.service.cookies import SessionCookie
 from runyard.server.auth.service.failures import SignInFailures
 from runyard.server.auth.service.gate import Gate
+from runyard.server.auth.service.login_codes import LoginCodes
 from runyard.server.auth.service.passwords import Passwords
 from runyard.server.auth.service.tokens import Tokens
 from runyard.server.db.database import Database, open_dialect
@@ -64,6 +65,7 @@ class Parts:
     cookie: SessionCookie
     gate: Gate
     tokens: Tokens
+    login_codes: LoginCodes
     directory: Directory
     workspaces: Workspaces
     usage: Usage
@@ -97,6 +99,7 @@ def make_parts(settings: Settings) -> Parts:
         cookie=cookie,
         gate=gate,
         tokens=Tokens(database, find, find_names, partial(find_for_token, keys), gate.forget),
+        login_codes=LoginCodes(database),
         directory=directory,
         workspaces=Workspaces(database, contents, usage, gate.forget),
         usage=usage,
@@ -147,6 +150,7 @@ async def opened(parts: Parts) -> AsyncIterator[None]:
             parts.recount,
             _repeated(partial(_purge_uploads, blobs)),
             _repeated(parts.tokens.purge),
+            _repeated(parts.login_codes.purge),
             _at_work(parts.purger),
         ):
             yield

@@ -19,8 +19,10 @@ from runyard.server.auth.routes import (
     WhoAmIRoutes,
 )
 from runyard.server.auth.routes.activity import ActivityRoutes
+from runyard.server.auth.routes.command_line import CommandLineRoutes
 from runyard.server.auth.routes.oidc import CALLBACK, OidcRoutes
 from runyard.server.auth.routes.sign_in import SignInRoutes, Visit
+from runyard.server.auth.routes.token_form import TokenForm
 from runyard.server.auth.service.activity import Activity
 from runyard.server.auth.service.deleted import Deletion
 from runyard.server.auth.service.grants import Rules
@@ -135,11 +137,16 @@ def _identity(parts: Parts) -> list[Route]:
 
 
 def _pages(parts: Parts) -> list[Route]:
-    """The pages at which people sign in and out."""
+    """The pages at which people sign in and out, and make tokens."""
     settings, database, gate = parts.settings, parts.database, parts.gate
     client = oidc_client(settings)
-    visit = Visit(parts.cookie, settings.public_url, urlsplit(settings.oidc_issuer).netloc)
-    routes = SignInRoutes(gate, Sessions(database, parts.passwords, gate.forget), visit).routes()
+    provider = urlsplit(settings.oidc_issuer).netloc
+    visit = Visit(parts.cookie, settings.public_url, provider)
+    routes = [
+        *SignInRoutes(gate, Sessions(database, parts.passwords, gate.forget), visit).routes(),
+        *TokenForm(gate, parts.tokens, visit).routes(),
+        *CommandLineRoutes(gate, parts.login_codes, visit, provider).routes(),
+    ]
     if client is not None:
         login = OidcLogin(database, client, parts.directory.find, gate.forget)
         routes += OidcRoutes(gate, login, visit).routes()

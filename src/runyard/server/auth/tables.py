@@ -159,5 +159,23 @@ deleted_experiment_rule = Table(
     Column("experiment_id", BigInteger, primary_key=True, autoincrement=False),
     Column("level", SmallInteger, nullable=False),
     Index("ix_deleted_experiment_rule_experiment_id", "experiment_id"),
+# A person's word, given in the browser, that a program may have a token; the program takes it once.
+login_code = Table(
+    "login_code",
+    metadata,
+    # SHA-256 of the code.
+    Column("hash", LargeBinary, primary_key=True),
+    # SHA-256 of what only the program knows that asked (PKCE).
+    Column("challenge", LargeBinary, nullable=False),
+    Column("principal_id", BigInteger, nullable=False),
+    # The browser's session; with it the code ends too.
+    Column("session_id", BigInteger, nullable=False),
+    # Name and days of the token.
+    Column("name", PlainText, nullable=False),
+    Column("days", SmallInteger, nullable=False),
+    # Where the browser was.
+    Column("address", PlainText, nullable=False),
+    Column("expiry_time", BigInteger, nullable=False),
+    Index("ix_login_code_expiry_time", "expiry_time"),
     sqlite_with_rowid=False,
 )

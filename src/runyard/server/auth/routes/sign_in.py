@@ -12,9 +12,11 @@ from runyard.server.auth.permissions import Permission
 from runyard.server.auth.service.cookies import SessionCookie
 from runyard.server.auth.service.gate import Gate
 from runyard.server.auth.service.sessions import LONGEST, Sessions
+from runyard.server.auth.service.tokens import DEFAULT_DAYS, MAX_DAYS
 from runyard.server.auth.types import Principal
-from runyard.server.kernel.errors import LimitExceeded, Unauthenticated
+from runyard.server.kernel.errors import LimitExceeded, RunyardError, Unauthenticated
 from runyard.server.web import Call, Route
+from runyard.server.web.errors import render
 from runyard.server.web.forms import own_path, read_form
 from runyard.server.web.guards import require_own_page
 
@@ -39,20 +41,36 @@ class Visit:
             self._headers["Strict-Transport-Security"] = f"max-age={YEAR}"
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
-        """A page."""
+        """A page; `leads_to` is an origin beside the server's own that its forms may lead to."""
         # A start doesn't need Jinja.
         from runyard.server.auth.routes import pages
 
         return pages.render(template, status, self._headers, **values)
 
-    def home(self, scope: Scope, principal: Principal | None) -> Response:
-        """What the server is and who is signed in."""
+    def home(
+        self, scope: Scope, principal: Principal | None, problem: RunyardError | None = None
+    ) -> Response:
+        """What the server is and who is signed in; `problem`: why they got no token."""
         return self.page(
             "home.html",
+            200 if problem is None else render(problem, "")[0],
             version=__version__,
             name=principal.name if principal else "",
             admin=principal is not None and principal.identity.is_admin,
-            address=self._public_url or f"{scope['scheme']}://{_host(scope)}",
+            address=self.address(scope),
+            days=DEFAULT_DAYS,
+            longest=MAX_DAYS,
+            problem=problem.message if problem else "",
+        )
+
+    def address(self, scope: Scope) -> str:
+        """Where people reach the server, as far as that is known."""
+        return self._public_url or f"{scope['scheme']}://{_host(scope)}"
+
+    def wrong(self, problem: RunyardError) -> Response:
+        """What is wrong with an address, or with who followed it."""
+        return self.page(
+            "told.html", render(problem, "")[0], title="That can't be done", text=problem.message
         )
 
     def form(self, goal: str, *, name: str = "", problem: str = "", status: int = 200) -> Response:

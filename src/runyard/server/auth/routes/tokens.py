@@ -125,15 +125,15 @@ class TokenRoutes:
             workspace=sent.workspace,
             owner=sent.principal,
         )
-        return _made(*made)
+        return made_token(*made)
 
     async def track(self, call: Call) -> MadeToken:
         """POST tokens/tracking"""
-        return _made(*await self._tokens.create_tracking(call.principal, call.body.seconds))
+        return made_token(*await self._tokens.create_tracking(call.principal, call.body.seconds))
 
     async def create_for_run(self, call: Call) -> MadeToken:
         """POST tokens/run"""
-        return _made(*await self._tokens.create_for_run(call.principal, call.body.run_id))
+        return made_token(*await self._tokens.create_for_run(call.principal, call.body.run_id))
 
     async def revoke(self, call: Call) -> Done:
         """DELETE tokens/{id}"""
@@ -158,5 +158,6 @@ def _shown(token: records.Token) -> TokenShown:
     )
 
 
-def _made(token: records.Token, secret: str) -> MadeToken:
+def made_token(token: records.Token, secret: str) -> MadeToken:
+    """A new token as it is shown, this once."""
     return MadeToken(**msgspec.structs.asdict(_shown(token)), token=secret)

@@ -156,7 +156,7 @@ class Gate:
             found = (await self._find(sent, "default", _address(scope))).anywhere
         except Unauthenticated:
             return None
-        return None if _is_ticket(found) else found
+        return None if _is_ticket(found) else msgspec.structs.replace(found, address=_address(scope))
 
     async def _slowly(self, scope: Mapping[str, Any], permission: Permission, workspace: str) -> Principal:
         try:

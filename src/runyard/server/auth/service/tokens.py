@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -95,7 +97,7 @@ class Tokens:
         _check_maker(principal)
         plain = names.token_name(name)
         now = clock.now_ms()
-        until = _until(principal, now, None if days is None else _days(days), DEFAULT_DAYS * DAY)
+        until = _until(principal, now, None if days is None else lifetime(days), DEFAULT_DAYS * DAY)
         key, secret = ids.new_key(), ids.new_token(TokenKind.PERSONAL.prefix)
         if owner is not None and owner.lower() != principal.name:
             require(principal, Permission.USER_WRITE)
@@ -115,7 +117,7 @@ class Tokens:
                 last_used_time=None,
                 workspace=None if ref is None else ref.name,
             )
-            return _insert(tx, principal, made, secret, target.id)
+            return insert(tx, principal, made, secret, target.id)
 
         return await self._database.write(mutate), secret
 
@@ -138,7 +140,7 @@ class Tokens:
         secret = ids.new_token(TokenKind.TRACKING.prefix)
 
         def mutate(tx: Transaction) -> Token:
-            return _insert(tx, principal, made, secret, _owner(tx, principal, None).id)
+            return insert(tx, principal, made, secret, _owner(tx, principal, None).id)
 
         return await self._database.write(mutate), secret
 
@@ -161,7 +163,7 @@ class Tokens:
             end = min(until, now + AFTER_RUN) if found.over else until
             token = msgspec.structs.replace(made, expiry_time=end)
             owner = _owner(tx, principal, None).id
-            return _insert(tx, principal, token, secret, owner, found.scope.experiment)
+            return insert(tx, principal, token, secret, owner, found.scope.experiment)
 
         return await self._database.write(mutate), secret
 
@@ -334,7 +336,8 @@ def _owner(tx: Transaction, principal: Principal, name: str | None) -> User:
     return found
 
 
-def _days(days: int) -> int:
+def lifetime(days: int) -> int:
+    """So many days in milliseconds, if a personal token may live that long."""
     if not 1 <= days <= MAX_DAYS:
         raise InvalidArgument(f"'days' is 1 to {MAX_DAYS}, not {days:,}.", field="days")
     return days * DAY
@@ -346,12 +349,16 @@ def _until(principal: Principal, now: int, wanted: int | None, usual: int) -> in
     # A session stands for somebody who is there: it sets no end.
     if principal.token is None or principal.token.kind is TokenKind.SESSION:
         return until
-    if wanted is not None and until > principal.token.expiry_time:
+    end = principal.token.expiry_time
+    # Some hours less than was asked for are let pass: the maker's own days began to run before.
+    if wanted is not None and until - DAY >= end:
+        last = datetime.fromtimestamp(end / 1000, UTC)
         raise PermissionDenied(
-            "Your own token expires earlier than that: it makes no token that lives longer. Ask for fewer "
-            "days, or sign in."
+            f"A token makes none that lives longer than itself, and yours expires on {last:%Y-%m-%d}. Ask "
+            "for fewer days, get yourself a longer one first (`runyard login --days N`), or make the new one "
+            "in the browser, on the server's start page."
         )
-    return min(until, principal.token.expiry_time)
+    return min(until, end)
 
 
 def _for_workspace(
@@ -372,20 +379,22 @@ def _for_workspace(
     )
 
 
-def _insert(
+def insert(
     tx: Transaction,
     principal: Principal,
     token: Token,
     secret: str,
     owner_id: int,
     experiment: int | None = None,
+    **detail: Any,
 ) -> Token:
+    """Store a new token and note it; `detail` is what else the activity log says of it."""
     store.insert(tx, token, hashlib.sha256(secret.encode()).digest(), owner_id, experiment)
-    _note(tx, principal, "token.create", token)
+    _note(tx, principal, "token.create", token, **detail)
     return token
 
 
-def _note(tx: Transaction, principal: Principal, action: str, token: Token) -> None:
+def _note(tx: Transaction, principal: Principal, action: str, token: Token, **detail: Any) -> None:
     note(
         tx,
         principal,
@@ -397,4 +406,5 @@ def _note(tx: Transaction, principal: Principal, action: str, token: Token) -> N
         owner=token.owner,
         name=token.name,
         expiry_time=token.expiry_time,
+        **detail,
     )

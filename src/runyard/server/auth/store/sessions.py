@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, case, delete, update
+from sqlalchemy import bindparam, case, delete, select, update
 
 from runyard.server.auth import tables as t
 from runyard.server.auth.types import TokenKind
-from runyard.server.db import Query, Transaction
+from runyard.server.db import Connection, Query, Transaction
 from runyard.server.kernel import ids
 
 _k = t.token.c
@@ -37,6 +37,7 @@ _extend = Query(
         expiry_time=case((_longest < bindparam("until"), _longest), else_=bindparam("until_")),
     )
 )
+_lasts = Query(select(_k.id).where(_k.id == bindparam("tid"), _is_session, _k.expiry_time > bindparam("now")))
 _delete = Query(delete(t.token).where(_k.hash == bindparam("digest"), _is_session))
 _delete_of = Query(delete(t.token).where(_k.principal_id == bindparam("principal"), _is_session))
 
@@ -59,6 +60,11 @@ def insert(tx: Transaction, principal_id: int, digest: bytes, now: int, until: i
 def extend(tx: Transaction, token_id: int, now: int, until: int, longest: int) -> None:
     """Note that a session was used: it lasts until then, and at most so long after it began."""
     tx.execute(_extend, tid=token_id, now=now, until=until, until_=until, longest=longest)
+
+
+def lasts(connection: Connection, token_id: int, now: int) -> bool:
+    """Whether a session hasn't ended."""
+    return connection.row(_lasts, tid=token_id, now=now) is not None
 
 
 def delete_one(tx: Transaction, digest: bytes) -> bool:
