@@ -39,6 +39,7 @@ LATE = {
         "cli/user.py",
         "runyard.cli.first_admin",
     ): "the server's half a second, only for the first administrator",
+    ("cli/login.py", "runyard.cli.browser"): "a web server of its own, only to sign in in the browser",
     ("cli/demo.py", "rich"): "an optional package",
     ("cli/demo.py", "runyard.demo"): "modules that import optional packages",
 }

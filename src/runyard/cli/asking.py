@@ -59,7 +59,7 @@ def text(what: str, *, default: str | None = None, instead: str) -> str:
         click.UsageError: nobody can be asked; `instead` is the option to use.
     """
     _require_terminal(what, instead)
-    given: str = click.prompt(what, default=default, err=True)
+    given: str = click.prompt(what, default=default, show_default=bool(default), err=True)
     return given
 
 

@@ -28,6 +28,7 @@ MEANINGS = {
 
 _CODES: tuple[tuple[type[e.ClientError], int], ...] = (
     (e.NotSignedIn, NOT_SIGNED_IN),
+    (e.NotApproved, NOT_SIGNED_IN),
     (e.NotFound, NOT_FOUND),
     (e.Unavailable, UNREACHABLE),
     (e.Unreachable, UNREACHABLE),

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from runyard.client.address import Address
     from runyard.client.credentials import Credential, Place
-    from runyard.client.http import Http
     from runyard.client.logins import Logins
 
 _ME = (
@@ -42,6 +41,7 @@ _ME = (
     cls=Command,
     examples=(
         "runyard login https://ml.example.org",
+        "runyard login https://ml.example.org --browser --days 30",
         "runyard login https://ml.example.org/w/vision --user alice",
         "runyard login https://ml.example.org --token < token.txt",
     ),
@@ -57,6 +57,12 @@ _ME = (
     is_flag=True,
     help="Sign in with a token instead: it is asked for, or read from standard input.",
 )
+@click.option(
+    "--browser/--no-browser",
+    default=None,
+    help="Sign in in the browser, at the server or its provider; with --no-browser in one on another "
+    "machine, from which you bring back a code.",
+)
 @click.option("--days", type=click.IntRange(min=1), metavar="N", help="Until this machine's token expires.")
 @click.option(
     "--keep",
@@ -70,37 +76,40 @@ def login(
     user: str | None,
     password_stdin: bool,
     with_token: bool,
+    browser: bool | None,
     days: int | None,
     place: Place | None,
     out: Output,
 ) -> None:
     """Sign in to a server, and use it from now on.
 
-    With your name and password this machine gets a token of its own, which is kept in the system's keyring
-    or in a file that only you can read; the password isn't kept. Where you have no password, make a token
-    elsewhere and give it with --token. On a server without login it is only noted as the one in use.
+    In the browser, or with your name and password, this machine gets a token of its own, which is kept in
+    the system's keyring or in a file that only you can read; the password isn't kept. On a server without
+    login it is only noted as the one in use.
     """
-    from runyard.client import address, settings
+    from runyard.client import address, settings, sign_in
     from runyard.client.http import Http
 
-    if password_stdin and (user is None or with_token):
-        raise click.UsageError("--password-stdin needs --user, and no --token.")
-    if with_token and (user is not None or days is not None):
-        raise click.UsageError(
-            "A token says itself who you are and until when: leave --user and --days away."
-        )
+    _check(user, password_stdin, with_token, browser, days)
     known = settings.load(url=url)
     at = address.parse(url or known.url)
     with Http(at.url) as http:
-        open_to_all = _needs_no_login(http)
-    if open_to_all:
+        offer = sign_in.offer(http)
+    if not offer.login_required:
         _keep(known.home, at, _Made())
         message = f"{at.url} needs no login. It is the server in use from now on."
         out.done(message, {"url": at.url, "user": None, "kept": None})
         return
     if not at.is_encrypted and not at.is_loopback:
         out.note(f"Warning: {at.url} is not encrypted: others on the network can read what you type.")
-    made = _by_token(at) if with_token else _by_password(at, user, password_stdin, days)
+    if days is not None and days > offer.max_days:
+        raise click.UsageError(f"--days: tokens of this server live for {offer.max_days} days at most.")
+    if with_token:
+        made = _by_token(at)
+    else:
+        if browser is None and user is None:
+            user = _name(offer.provider)
+        made = _by_password(at, user, password_stdin, days) if user else _by_browser(at, out, browser, days)
     kept = _keep(known.home, at, made, place)
     _tell(out, at, made, kept, known.home)
 
@@ -170,13 +179,27 @@ class _Made:
         self.expiry_time = (told or {}).get("expiry_time")
 
 
-def _needs_no_login(http: Http) -> bool:
-    from runyard.client import identity
+def _check(
+    user: str | None, password_stdin: bool, with_token: bool, browser: bool | None, days: int | None
+) -> None:
+    """Refuse options that don't go together."""
+    if password_stdin and (user is None or with_token):
+        raise click.UsageError("--password-stdin needs --user, and no --token.")
+    if browser is not None and (user is not None or with_token):
+        raise click.UsageError("In the browser you say who you are: leave --user and --token away.")
+    if with_token and (user is not None or days is not None):
+        raise click.UsageError(
+            "A token says itself who you are and until when: leave --user and --days away."
+        )
 
-    try:
-        return not identity.whoami(http).get("login_required", True)
-    except NotSignedIn:
-        return False
+
+def _name(provider: str | None) -> str:
+    """Who somebody is, as typed; nothing for who wants to say so in the browser."""
+    instead = "--browser, --user and --password-stdin, or --token"
+    if provider is None:
+        return asking.text("Name", instead=instead)
+    what = f"Name, or Enter alone to sign in in the browser ({texts.safe(provider)})"
+    return asking.text(what, default="", instead=instead).strip()
 
 
 def _by_token(at: Address) -> _Made:
@@ -195,22 +218,31 @@ def _by_token(at: Address) -> _Made:
     return _Made({"expiry_time": me.get("expiry_time")}, credential.secret, me["name"])
 
 
-def _by_password(at: Address, user: str | None, password_stdin: bool, days: int | None) -> _Made:
+def _by_password(at: Address, user: str, password_stdin: bool, days: int | None) -> _Made:
     from runyard.client import tokens
     from runyard.client.credentials import Credential
     from runyard.client.http import Http
 
-    instead = "--user and --password-stdin, or --token"
-    user = user or asking.text("Name", instead=instead)
+    instead = "--password-stdin, --browser or --token"
     password = (
         asking.line_of_input("password") if password_stdin else asking.secret("Password", instead=instead)
     )
     credential = Credential(password, user)
     credential.check()
-    machine = texts.safe(platform.node())[:80] or "a machine"
     with Http(at.url, None, credential) as http:
-        made = tokens.create(http, f"runyard on {machine}", days=days)
+        made = tokens.create(http, _name_of_token(), days=days)
     return _Made(made, made["token"], made["owner"])
+
+
+def _by_browser(at: Address, out: Output, here: bool | None, days: int | None) -> _Made:
+    from runyard.cli import browser
+
+    made = browser.sign_in(at.url, out, name=_name_of_token(), days=days, here=here is not False)
+    return _Made(made, made["token"], made["owner"])
+
+
+def _name_of_token() -> str:
+    return f"runyard on {texts.safe(platform.node())[:80] or 'a machine'}"
 
 
 def _keep(home: Path, at: Address, made: _Made, place: Place | None = None) -> Place | None:

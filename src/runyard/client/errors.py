@@ -3,6 +3,7 @@
     ClientError
     ├── ConfigurationError   an address, a name, a variable or a kept file is wrong, here on this machine
     ├── NotWritten           a file can't be written here
+    ├── NotApproved          nobody let this machine in: denied, too late, or an answer to another question
     ├── Unreachable          nobody answers: refused, unknown host, no trust in the certificate, too late
     ├── NotRunyard           somebody answers, but no Runyard server
     └── Refused              the server answered with an error: status, error_code, message, field, request_id
@@ -31,6 +32,10 @@ class ConfigurationError(ClientError):
 
 class NotWritten(ClientError):
     """A file can't be written on this machine."""
+
+
+class NotApproved(ClientError):
+    """In the browser nobody let this machine in."""
 
 
 class Unreachable(ClientError):
