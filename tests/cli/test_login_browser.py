@@ -65,7 +65,7 @@ def test_somebody_lets_their_machine_in(
     made = [one for one in found if one["expiry_time"] - one["creation_time"] == 7 * DAY]
     assert [one["name"].startswith("runyard on ") for one in made] == [True]
     # And the activity log says how
-    events = read_json(root("activity", "list", "--all", "--action", "token.create", "-o", "json"))
+    events = read_json(root("activity", "list", "--all-workspaces", "--action", "token.create", "-o", "json"))
     assert [e["credential"] for e in events if e["target"] == made[0]["id"]] == ["login code"]
 
 

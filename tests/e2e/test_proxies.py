@@ -17,10 +17,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from runyard.client.loopback import Loopback
+from runyard.client.sign_in import Attempt
 from runyard.server.db.database import open_dialect
 from runyard.server.db.migrate import upgrade
 from tests.api.auth import people
 from tests.e2e.addresses import free_port
+from tests.e2e.conftest import Open
 from tests.server.process import Process
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "secure-a-team-server.md"
@@ -152,6 +155,25 @@ def test_people_sign_in_through_it(site: httpx.Client) -> None:
     # And from another site nothing comes through
     other = site.post("/login", data=form, headers={"Origin": "https://evil.example"})
     assert other.status_code == 403
+
+
+def test_a_browser_lets_the_command_line_in(site: httpx.Client, browse: Open) -> None:
+    """From a page over https back to this machine, where nothing is encrypted."""
+    # Given
+    attempt, browser = Attempt(), browse(f"MAP {NAME} 127.0.0.1")
+    browser.send("Security.setIgnoreCertificateErrors", ignore=True)
+    with Loopback(attempt.state) as loopback:
+        # When
+        browser.go(attempt.address(str(site.base_url).rstrip("/"), "laptop", port=loopback.port))
+        browser.fill({"name": "ann", "password": people.PASSWORD})
+        browser.submit()
+        browser.click("[value=approve]")
+        code = loopback.wait(60)
+        assert browser.address.startswith(f"http://127.0.0.1:{loopback.port}/?code=")
+    # Then
+    made = site.post("/api/runyard/1/tokens/exchange", json={"code": code, "verifier": attempt.verifier})
+    assert made.json()["owner"] == "ann"
+    assert browser.complaints() == []
 
 
 def test_it_knows_where_its_visitors_are(site: httpx.Client) -> None:
