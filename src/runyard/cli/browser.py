@@ -34,7 +34,7 @@ def sign_in(url: str, out: Output, *, name: str, days: int | None, here: bool) -
     """
     attempt = Attempt()
     with Http(url) as http:
-        if not here or not _has_browser():
+        if not here or not has_browser():
             return attempt.exchange(http, _carried(attempt.address(url, name, days=days), out))
         with Loopback(attempt.state) as loopback:
             address = attempt.address(url, name, days=days, port=loopback.port)
@@ -44,15 +44,7 @@ def sign_in(url: str, out: Output, *, name: str, days: int | None, here: bool) -
             return attempt.exchange(http, loopback.wait(WAIT_SECONDS))
 
 
-def _carried(address: str, out: Output) -> str:
-    out.note("Open this address in a browser on any machine; it shows a code, which belongs here:")
-    out.note(f"  {address}")
-    if sys.stdin.isatty():
-        return asking.text("Code", instead="--browser").strip()
-    return asking.line_of_input("code").strip()
-
-
-def _has_browser() -> bool:
+def has_browser() -> bool:
     """Whether one that somebody looks at could be opened: not over ssh, nor in a terminal."""
     if not os.environ.get("BROWSER"):
         if sys.platform in ("darwin", "win32"):
@@ -66,3 +58,11 @@ def _has_browser() -> bool:
     except webbrowser.Error:
         return False
     return True
+
+
+def _carried(address: str, out: Output) -> str:
+    out.note("Open this address in a browser on any machine; it shows a code, which belongs here:")
+    out.note(f"  {address}")
+    if sys.stdin.isatty():
+        return asking.text("Code", instead="--browser").strip()
+    return asking.line_of_input("code").strip()

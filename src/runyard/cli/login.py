@@ -235,9 +235,9 @@ def _by_password(at: Address, user: str, password_stdin: bool, days: int | None)
 
 
 def _by_browser(at: Address, out: Output, here: bool | None, days: int | None) -> _Made:
-    from runyard.cli import browser
+    from runyard.cli.browser import sign_in
 
-    made = browser.sign_in(at.url, out, name=_name_of_token(), days=days, here=here is not False)
+    made = sign_in(at.url, out, name=_name_of_token(), days=days, here=here is not False)
     return _Made(made, made["token"], made["owner"])
 
 

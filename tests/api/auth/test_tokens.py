@@ -286,7 +286,7 @@ class TestExpired:
         reply = team.api.as_(expired["token"]).get(WHOAMI)
         assert reply.error == (401, "UNAUTHENTICATED")
         assert "has expired" in reply.message
-        assert "runyard token create" in reply.message
+        assert "runyard login" in reply.message
 
     def test_it_is_listed_for_whoever_asks(self, signed_in: Api, expired: dict[str, Any]) -> None:
         assert expired["id"] not in [t["id"] for t in signed_in.get(TOKENS).ok()["items"]]
