@@ -25,7 +25,12 @@ def test_a_token_is_made_in_the_browser_and_shown_once(
     assert (reply.status, reply.headers["cache-control"]) == (200, "no-store")
     secret = page.partition('<code class="whole">')[2].partition("<")[0]
     assert guarded.as_(secret).get(WHOAMI).ok()["credential"] == "personal token laptop"
-    for word in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_URI=http://127.0.0.1", "runyard login"):
+    for word in (
+        "good for 7 days",
+        "MLFLOW_TRACKING_TOKEN",
+        "MLFLOW_TRACKING_URI=http://127.0.0.1",
+        "runyard login",
+    ):
         assert word in page
     (made,) = [one for one in guarded.as_(secret).get(f"{NATIVE}/tokens").ok()["items"] if one["name"]]
     assert made["expiry_time"] - made["creation_time"] == 7 * DAY

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from runyard.server.auth.routes.sign_in import Visit, page
 from runyard.server.auth.service.gate import Gate
-from runyard.server.auth.service.tokens import Tokens
+from runyard.server.auth.service.tokens import DAY, Tokens
 from runyard.server.kernel.errors import InvalidArgument, RunyardError
 from runyard.server.web import Call, Route
 from runyard.server.web.forms import read_form
@@ -48,8 +48,13 @@ class TokenForm:
             )
         except RunyardError as error:
             return self._visit.home(call.scope, principal, error)
-        address = self._visit.address(call.scope)
-        return self._visit.page("token.html", token=token, secret=secret, address=address)
+        return self._visit.page(
+            "token.html",
+            token=token,
+            secret=secret,
+            days=(token.expiry_time - token.creation_time) // DAY,
+            address=self._visit.address(call.scope),
+        )
 
 
 def whole_number(text: str, field: str) -> int | None:

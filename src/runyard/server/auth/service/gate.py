@@ -339,7 +339,7 @@ _NAMES = {
     TokenKind.UPLOAD: "upload's ticket",
 }
 _INSTEAD = {
-    TokenKind.PERSONAL: "Sign in again (`runyard login`), or make a new one in the browser.",
+    TokenKind.PERSONAL: "Sign in again (`runyard login`), or make a new one (`runyard token create`).",
     TokenKind.TRACKING: "Ask for a new tracking address: `runyard token create --tracking`.",
     TokenKind.RUN: "It is valid until an hour after its run has ended, and at most 30 days.",
     TokenKind.SESSION: "Sign in again.",
