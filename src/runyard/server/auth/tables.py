@@ -159,6 +159,9 @@ deleted_experiment_rule = Table(
     Column("experiment_id", BigInteger, primary_key=True, autoincrement=False),
     Column("level", SmallInteger, nullable=False),
     Index("ix_deleted_experiment_rule_experiment_id", "experiment_id"),
+    sqlite_with_rowid=False,
+)
+
 # A person's word, given in the browser, that a program may have a token; the program takes it once.
 login_code = Table(
     "login_code",

@@ -479,4 +479,24 @@ CREATE TABLE deleted_experiment_rule (
 
 CREATE INDEX ix_deleted_experiment_rule_experiment_id ON deleted_experiment_rule (experiment_id);
 
-UPDATE alembic_version SET version_num='0006' WHERE alembic_version.version_num = '0005'
+UPDATE alembic_version SET version_num='0006' WHERE alembic_version.version_num = '0005';
+
+CREATE TABLE login_code (
+	hash BYTEA NOT NULL,
+	challenge BYTEA NOT NULL,
+	principal_id BIGINT NOT NULL,
+	session_id BIGINT NOT NULL,
+	name TEXT COLLATE "C" NOT NULL,
+	days SMALLINT NOT NULL,
+	address TEXT COLLATE "C" NOT NULL,
+	expiry_time BIGINT NOT NULL,
+	CONSTRAINT pk_login_code PRIMARY KEY (hash)
+);
+
+CREATE INDEX ix_login_code_expiry_time ON login_code (expiry_time);
+
+ALTER TABLE login_code ALTER COLUMN hash SET STORAGE EXTERNAL;
+
+ALTER TABLE login_code ALTER COLUMN challenge SET STORAGE EXTERNAL;
+
+UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0006'

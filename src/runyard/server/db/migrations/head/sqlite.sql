@@ -544,4 +544,21 @@ CREATE TABLE deleted_experiment_rule (
 
 CREATE INDEX ix_deleted_experiment_rule_experiment_id ON deleted_experiment_rule (experiment_id);
 
-UPDATE alembic_version SET version_num='0006' WHERE alembic_version.version_num = '0005'
+UPDATE alembic_version SET version_num='0006' WHERE alembic_version.version_num = '0005';
+
+CREATE TABLE login_code (
+	hash BLOB NOT NULL,
+	challenge BLOB NOT NULL,
+	principal_id BIGINT NOT NULL,
+	session_id BIGINT NOT NULL,
+	name TEXT NOT NULL,
+	days SMALLINT NOT NULL,
+	address TEXT NOT NULL,
+	expiry_time BIGINT NOT NULL,
+	CONSTRAINT pk_login_code PRIMARY KEY (hash)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX ix_login_code_expiry_time ON login_code (expiry_time);
+
+UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0006'
