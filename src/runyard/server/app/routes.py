@@ -31,6 +31,7 @@ from runyard.server.auth.service.members import Members
 from runyard.server.auth.service.oidc import Client, OidcLogin, role_map
 from runyard.server.auth.service.roles import Roles
 from runyard.server.auth.service.sessions import Sessions
+from runyard.server.auth.service.tickets import Tickets
 from runyard.server.auth.service.users import Users
 from runyard.server.auth.service.whoami import WhoAmI
 from runyard.server.events import Sealer
@@ -75,7 +76,7 @@ def all_routes(parts: Parts) -> tuple[list[Route], MlflowApi]:
     """Every route, and MLflow's API, which also knows what it refuses."""
     search = RunSearch(parts.database, parts.keys)
     blobs = Artifacts(parts.database, parts.blobs, parts.keys, parts.room)
-    artifacts = ArtifactEndpoints(blobs, parts.tokens.create_for_upload)
+    artifacts = ArtifactEndpoints(blobs, Tickets(parts.database).create)
     mlflow_api = MlflowApi([*_mlflow(parts, search), artifacts])
     routes: list[Route] = [
         *_operations(parts, lambda: routes).routes(),

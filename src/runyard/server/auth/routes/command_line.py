@@ -16,8 +16,8 @@ from runyard.server.auth.routes.sign_in import Visit, address_of, page
 from runyard.server.auth.routes.token_form import whole_number
 from runyard.server.auth.routes.tokens import MadeToken, made_token
 from runyard.server.auth.service.gate import Gate
+from runyard.server.auth.service.issuing import DEFAULT_DAYS, MAX_DAYS, lifetime
 from runyard.server.auth.service.login_codes import Asked, LoginCodes
-from runyard.server.auth.service.tokens import DEFAULT_DAYS, MAX_DAYS, lifetime
 from runyard.server.auth.types import Principal, TokenKind
 from runyard.server.kernel.errors import InvalidArgument, PermissionDenied
 from runyard.server.web import Call, Route

@@ -11,8 +11,8 @@ from runyard import __version__
 from runyard.server.auth.permissions import Permission
 from runyard.server.auth.service.cookies import SessionCookie
 from runyard.server.auth.service.gate import Gate
+from runyard.server.auth.service.issuing import DEFAULT_DAYS, MAX_DAYS
 from runyard.server.auth.service.sessions import LONGEST, Sessions
-from runyard.server.auth.service.tokens import DEFAULT_DAYS, MAX_DAYS
 from runyard.server.auth.types import Principal
 from runyard.server.kernel.errors import LimitExceeded, RunyardError, Unauthenticated
 from runyard.server.web import Call, Route

@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from runyard.server.auth.routes.sign_in import Visit, page
 from runyard.server.auth.service.gate import Gate
-from runyard.server.auth.service.tokens import DAY, Tokens
+from runyard.server.auth.service.issuing import DAY
+from runyard.server.auth.service.tokens import Tokens
 from runyard.server.kernel.errors import InvalidArgument, RunyardError
 from runyard.server.web import Call, Route
 from runyard.server.web.forms import read_form

@@ -15,7 +15,7 @@ import msgspec
 
 from runyard.server.auth.records import Token, User
 from runyard.server.auth.rules import Attempts
-from runyard.server.auth.service import tokens
+from runyard.server.auth.service import issuing
 from runyard.server.auth.service.activity import note
 from runyard.server.auth.service.passwords import TRIES_OF_ADDRESS
 from runyard.server.auth.store import access as access_store
@@ -146,12 +146,12 @@ def _exchange(tx: Transaction, digest: bytes, verifier: str, secret: str, addres
         workspace_id=None,
         run=None,
         creation_time=now,
-        expiry_time=now + tokens.lifetime(row.days),
+        expiry_time=now + issuing.lifetime(row.days),
         last_used_time=None,
     )
     identity = Identity(owner.id, owner.name, owner.kind, owner.is_admin)
     principal = Principal(identity, _NOWHERE, Access(), CREDENTIAL, address)
-    return tokens.insert(tx, principal, token, secret, owner.id, approved_at=row.address)
+    return issuing.insert(tx, principal, token, secret, owner.id, approved_at=row.address)
 
 
 def _owner(tx: Transaction, row: store.CodeRow, now: int) -> User | None:

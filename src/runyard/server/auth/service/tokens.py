@@ -5,34 +5,38 @@ No token makes one that can do more or lives longer than it does itself.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import msgspec
 
 from runyard.server.auth import names
 from runyard.server.auth.permissions import Permission
-from runyard.server.auth.records import Page, Token, User
+from runyard.server.auth.records import Page, Token
 from runyard.server.auth.service.access import access_of
-from runyard.server.auth.service.activity import note
-from runyard.server.auth.service.members import must_be_somebody, nobody
+from runyard.server.auth.service.issuing import (
+    DAY,
+    DEFAULT_DAYS,
+    check_maker,
+    expiry_of,
+    for_workspace,
+    insert,
+    lifetime,
+    note_token,
+    owner_of,
+)
+from runyard.server.auth.service.members import must_be_somebody
 from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.service.policy import missing, require
 from runyard.server.auth.store import principals
 from runyard.server.auth.store import tokens as store
-from runyard.server.auth.types import Principal, PrincipalKind, RunFound, TokenKind, WorkspaceRef
+from runyard.server.auth.types import Principal, RunFound, TokenKind, WorkspaceRef
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock, ids
 from runyard.server.kernel.errors import InvalidArgument, NotFound, PermissionDenied
 
-DAY = 24 * 3_600_000
-DEFAULT_DAYS, MAX_DAYS = 90, 366
 MAX_TRACKING_SECONDS = 3600
 RUN_DAYS = 30
-UPLOAD_DAYS = 1
 # How long a run's tokens outlive it.
 AFTER_RUN = 3_600_000
 # How long an expired token says that it has expired, before it is one that nobody knows.
@@ -94,17 +98,17 @@ class Tokens:
             NotFound: there is no such service principal or workspace.
             InvalidArgument: the name or the time isn't allowed.
         """
-        _check_maker(principal)
+        check_maker(principal)
         plain = names.token_name(name)
         now = clock.now_ms()
-        until = _until(principal, now, None if days is None else lifetime(days), DEFAULT_DAYS * DAY)
+        until = expiry_of(principal, now, None if days is None else lifetime(days), DEFAULT_DAYS * DAY)
         key, secret = ids.new_key(), ids.new_token(TokenKind.PERSONAL.prefix)
         if owner is not None and owner.lower() != principal.name:
             require(principal, Permission.USER_WRITE)
 
         def mutate(tx: Transaction) -> Token:
             ref = self._workspace(tx, principal, workspace)
-            target = _owner(tx, principal, owner)
+            target = owner_of(tx, principal, owner)
             made = Token(
                 id=key,
                 kind=TokenKind.PERSONAL,
@@ -128,19 +132,19 @@ class Tokens:
             PermissionDenied: the caller's credential makes no tokens.
             InvalidArgument: the time isn't allowed.
         """
-        _check_maker(principal)
+        check_maker(principal)
         if not 1 <= seconds <= MAX_TRACKING_SECONDS:
             raise InvalidArgument(
                 f"'seconds' is 1 to {MAX_TRACKING_SECONDS:,}, not {seconds:,}.", field="seconds"
             )
         now = clock.now_ms()
-        made = _for_workspace(
-            principal, TokenKind.TRACKING, "", None, now, _until(principal, now, None, seconds * 1000)
+        made = for_workspace(
+            principal, TokenKind.TRACKING, "", None, now, expiry_of(principal, now, None, seconds * 1000)
         )
         secret = ids.new_token(TokenKind.TRACKING.prefix)
 
         def mutate(tx: Transaction) -> Token:
-            return insert(tx, principal, made, secret, _owner(tx, principal, None).id)
+            return insert(tx, principal, made, secret, owner_of(tx, principal, None).id)
 
         return await self._database.write(mutate), secret
 
@@ -152,41 +156,20 @@ class Tokens:
             PermissionDenied: the caller may not write to the run, or its credential makes no tokens.
             NotFound: there is no such run for the caller.
         """
-        _check_maker(principal)
+        check_maker(principal)
         now = clock.now_ms()
         secret = ids.new_token(TokenKind.RUN.prefix)
-        until = _until(principal, now, None, RUN_DAYS * DAY)
-        made = _for_workspace(principal, TokenKind.RUN, run, run, now, until)
+        until = expiry_of(principal, now, None, RUN_DAYS * DAY)
+        made = for_workspace(principal, TokenKind.RUN, run, run, now, until)
 
         def mutate(tx: Transaction) -> Token:
             found = self._find_run(tx, principal, run)
             end = min(until, now + AFTER_RUN) if found.over else until
             token = msgspec.structs.replace(made, expiry_time=end)
-            owner = _owner(tx, principal, None).id
+            owner = owner_of(tx, principal, None).id
             return insert(tx, principal, token, secret, owner, found.scope.experiment)
 
         return await self._database.write(mutate), secret
-
-    async def create_for_upload(self, principal: Principal) -> str | None:
-        """The secret of a ticket for an upload's parts, which clients send without their own credential.
-
-        It is good for a day, and no longer than the caller's own token. None without login.
-        """
-        if principal.identity.id == 0:
-            return None
-        now = clock.now_ms()
-        until = _until(principal, now, None, UPLOAD_DAYS * DAY)
-        scope = principal.access.scope
-        run, experiment = (None, None) if scope is None else (scope.run, scope.experiment)
-        ticket = _for_workspace(principal, TokenKind.UPLOAD, "", run, now, until)
-        secret = ids.new_token(TokenKind.UPLOAD.prefix)
-        digest = hashlib.sha256(secret.encode()).digest()
-
-        def mutate(tx: Transaction) -> None:
-            store.insert(tx, ticket, digest, _owner(tx, principal, None).id, experiment)
-
-        await self._database.write(mutate)
-        return secret
 
     async def page(
         self, principal: Principal, owner: str | None, expired: bool, limit: int, token: str | None
@@ -238,7 +221,7 @@ class Tokens:
             token, _ = found
             if not store.drop(tx, token_id):
                 raise NotFound(f"There is no token {token_id} that you may revoke.", field="id")
-            _note(tx, principal, "token.revoke", token)
+            note_token(tx, principal, "token.revoke", token)
             tx.after_commit(self._changed)
 
         await self._database.write(mutate)
@@ -290,14 +273,6 @@ def end_of_experiment(tx: Transaction, experiment_id: int) -> None:
     store.end_of_experiment(tx, experiment_id, clock.now_ms() + AFTER_RUN)
 
 
-def _check_maker(principal: Principal) -> None:
-    token = principal.token
-    if token is not None and token.kind in (TokenKind.TRACKING, TokenKind.RUN):
-        raise PermissionDenied(
-            f"A {token.kind.name.lower()} token makes no other tokens. Sign in, or send a personal token."
-        )
-
-
 def _check_manager(principal: Principal, owner: str | None) -> bool:
     """Whether the tokens are the caller's own; those of others need an administrator."""
     token = principal.token
@@ -315,96 +290,3 @@ def _may_revoke(principal: Principal, token: Token, owner_id: int) -> bool:
     if owner_id != principal.identity.id:
         return principal.access.allows(Permission.USER_WRITE)
     return principal.only in (None, token.workspace_id)
-
-
-def _owner(tx: Transaction, principal: Principal, name: str | None) -> User:
-    """Whose a new token is; nobody deletes it meanwhile."""
-    own = name is None or name.lower() == principal.name
-    if own and principal.identity.id == 0:
-        raise PermissionDenied(
-            "This server has no login, so nobody needs a token. Make the first administrator, then sign in."
-        )
-    named = principal.name if own or name is None else name.lower()
-    found = must_be_somebody(named, principals.hold(tx, named), "principal")
-    if own and found.id != principal.identity.id:
-        # Deleted a moment ago, and another one made with the name.
-        raise nobody(named)
-    if not own and found.kind is not PrincipalKind.SERVICE:
-        raise PermissionDenied(
-            f"'{found.name}' isn't a service principal: users make their tokens themselves, groups have none."
-        )
-    return found
-
-
-def lifetime(days: int) -> int:
-    """So many days in milliseconds, if a personal token may live that long."""
-    if not 1 <= days <= MAX_DAYS:
-        raise InvalidArgument(f"'days' is 1 to {MAX_DAYS}, not {days:,}.", field="days")
-    return days * DAY
-
-
-def _until(principal: Principal, now: int, wanted: int | None, usual: int) -> int:
-    """When a new token expires: after what was asked for, else after the usual time or with the maker's."""
-    until = now + (usual if wanted is None else wanted)
-    # A session stands for somebody who is there: it sets no end.
-    if principal.token is None or principal.token.kind is TokenKind.SESSION:
-        return until
-    end = principal.token.expiry_time
-    # Some hours less than was asked for are let pass: the maker's own days began to run before.
-    if wanted is not None and until - DAY >= end:
-        last = datetime.fromtimestamp(end / 1000, UTC)
-        raise PermissionDenied(
-            f"A token makes none that lives longer than itself, and yours expires on {last:%Y-%m-%d}. Ask "
-            "for fewer days, get yourself a longer one first (`runyard login --days N`), or make the new one "
-            "in the browser, on the server's start page."
-        )
-    return min(until, end)
-
-
-def _for_workspace(
-    principal: Principal, kind: TokenKind, name: str, run: str | None, now: int, until: int
-) -> Token:
-    """The caller's token for the workspace that the request chose."""
-    return Token(
-        id=ids.new_key(),
-        kind=kind,
-        owner=principal.name,
-        name=name,
-        workspace_id=principal.workspace.id,
-        run=run,
-        creation_time=now,
-        expiry_time=until,
-        last_used_time=None,
-        workspace=principal.workspace.name,
-    )
-
-
-def insert(
-    tx: Transaction,
-    principal: Principal,
-    token: Token,
-    secret: str,
-    owner_id: int,
-    experiment: int | None = None,
-    **detail: Any,
-) -> Token:
-    """Store a new token and note it; `detail` is what else the activity log says of it."""
-    store.insert(tx, token, hashlib.sha256(secret.encode()).digest(), owner_id, experiment)
-    _note(tx, principal, "token.create", token, **detail)
-    return token
-
-
-def _note(tx: Transaction, principal: Principal, action: str, token: Token, **detail: Any) -> None:
-    note(
-        tx,
-        principal,
-        action,
-        "token",
-        token.id,
-        workspace_id=token.workspace_id or 0,
-        kind=token.kind.name.lower(),
-        owner=token.owner,
-        name=token.name,
-        expiry_time=token.expiry_time,
-        **detail,
-    )

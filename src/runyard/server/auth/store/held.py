@@ -111,14 +111,17 @@ _forget = [
     Query(delete(t.deleted_role_assignment).where(in_list(_da.role_id, "ids"))),
     *(Query(delete(deleted).where(in_list(deleted.c.principal_id, "ids"))) for _, deleted in _RULES),
 ]
-_end_tokens = Query(delete(t.token).where(t.token.c.principal_id == bindparam("pid")))
+_end_credentials = [
+    Query(delete(table).where(table.c.principal_id == bindparam("pid"))) for table in (t.token, t.login_code)
+]
 
 
 def take_all(tx: Transaction, principal_id: int) -> None:
-    """Move what a principal holds into the trash, and end its tokens."""
+    """Move what a principal holds into the trash, and end its tokens and login codes."""
     for query, target in _take_all:
         _insert(tx, target, tx.returning(query, pid=principal_id))
-    tx.execute(_end_tokens, pid=principal_id)
+    for query in _end_credentials:
+        tx.execute(query, pid=principal_id)
 
 
 def give_back(tx: Transaction, ids: Sequence[int]) -> None:
