@@ -62,7 +62,8 @@ class Things(Place):
     def __init__(self, api: Within) -> None:
         self.api = api
         number = next(api._names)
-        self.name = f"{MARK} {number}"
+        self.folder = f"/{MARK} {number}"
+        self.name = f"{self.folder}/below/x"
         tags = [{"key": MARK, "value": MARK}]
         self.experiment = api.experiment(self.name, tags=tags)
         self.run = api.run(self.experiment, run_name=f"{MARK} run", tags=tags)
@@ -88,7 +89,7 @@ class Things(Place):
 
     def prepare(self, route: Route) -> None:
         """Bring the things into the state in which the route does something."""
-        if route.path.endswith("/experiments/restore"):
+        if route.path.endswith(("/experiments/restore", "/{experiment_id}/restore")):
             self.api.post("experiments/delete", {"experiment_id": self.experiment}).ok()
         if route.path.endswith(("/runs/restore", "/restore-runs")) or "/trash" in route.path:
             self.api.post("runs/delete", {"run_id": self.run}).ok()
@@ -111,7 +112,7 @@ class Things(Place):
         found = {k: v for k, v in super().valid(route).items() if k not in ("page_token", "order_by", "step")}
         entries = [{"key": "new", "value": "1"}]
         known: dict[str, Any] = {
-            "name": "new",
+            "name": f"{self.name} restored" if route.path.endswith("/restore") else "new",
             "new_name": f"{self.name} renamed",
             "experiment_name": self.name,
             "run_name": "new",
@@ -125,7 +126,8 @@ class Things(Place):
             "columns": [{"kind": "param", "key": MARK}],
             "model_json": json.dumps(MODEL),
             "artifact_file_path": f"{MARK}.txt",
-            "path": self._file(route),
+            "path": self.folder if "/folders" in route.path else self._file(route),
+            "to": f"{self.folder} moved",
             "upload_id": self.upload,
             "parts": [{"part_number": 1, "etag": self.etag}],
             "view": "ALL",

@@ -12,4 +12,4 @@ from runyard.server.workspaces import tables as workspaces
 
 __all__ = ["auth", "events", "lease", "metadata", "metrics", "tracking", "workspaces"]
 
-tracking.define_trash_indexes()
+tracking.define_partial_indexes()

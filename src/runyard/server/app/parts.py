@@ -118,7 +118,7 @@ def _trash(
     """What lies in the trash, and how it is destroyed: what is in something goes before it."""
     destroyer = Destroyer(database, blobs, usage, default_experiments)
     workspaces = DeletedWorkspaces(database, usage, destroyer.workspace, count_experiments, gate.forget)
-    tracked = tracked_kinds(database, blobs, usage, default_experiments)
+    tracked = tracked_kinds(database, blobs, usage)
     contents = TrashContents([workspaces, *tracked, *identity_kinds(gate.forget)])
     alone = database.dialect.name == "sqlite"
     purger = Purger(

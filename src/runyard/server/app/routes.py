@@ -49,11 +49,12 @@ from runyard.server.mlflow_api.server_info import ServerInfoEndpoints
 from runyard.server.mlflow_api.workspaces import WorkspaceEndpoints
 from runyard.server.operations import Limits, OperationEndpoints
 from runyard.server.settings import Settings
-from runyard.server.tracking.routes import TrackingRoutes
+from runyard.server.tracking.routes import ExperimentRoutes, FolderRoutes, TrackingRoutes
 from runyard.server.tracking.service import (
     Artifacts,
     Charts,
     Experiments,
+    Folders,
     LoggedModels,
     MetricHistory,
     RunBulk,
@@ -112,6 +113,8 @@ def _native(parts: Parts, search: RunSearch) -> list[Route]:
         *TrackingRoutes(
             Charts(database, keys), RunsTable(database, keys, search), RunBulk(database, keys)
         ).routes(),
+        *ExperimentRoutes(Experiments(database, parts.gate.forget)).routes(),
+        *FolderRoutes(Folders(database, parts.gate.forget)).routes(),
         *TrashRoutes(parts.trash).routes(),
         *_identity(parts),
         *ActivityRoutes(Activity(database, all_names)).routes(),

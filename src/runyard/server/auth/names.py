@@ -61,14 +61,14 @@ def token_name(name: str) -> str:
     return name.strip()
 
 
-def folder(path: str) -> str:
+def folder(path: str, field: str = "path") -> str:
     """The path of a folder as rules hold it: without a slash at its end; `/` is all of the workspace."""
-    check_line(path, MAX_PATH, "path")
+    check_line(path, MAX_PATH, field)
     plain = path.rstrip("/") or ("/" if path else "")
     if not plain.strip():
         raise InvalidArgument(
-            "'path' is empty; a folder is named like '/Shared/team', all of the workspace is '/'.",
-            field="path",
+            f"'{field}' is empty; a folder is named like '/Shared/team', all of the workspace is '/'.",
+            field=field,
         )
     return plain
 

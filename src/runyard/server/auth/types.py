@@ -143,6 +143,10 @@ class RunFound(msgspec.Struct, frozen=True, gc=False):
     over: bool
 
 
+# Places whose permissions one access remembers: who lists a large workspace asks about all of them.
+MAX_EFFECTIVE = 10_000
+
+
 class Access:
     """What one principal may do in one workspace, at one moment.
 
@@ -229,6 +233,8 @@ class Access:
             found = self.permissions if level is None else self._limited(OF_LEVEL[level])
             if self.scope is not None and self.scope.experiment != place.experiment:
                 found = frozenset()
+            if len(self._effective) >= MAX_EFFECTIVE:
+                self._effective.clear()
             self._effective[at] = found
         return found
 

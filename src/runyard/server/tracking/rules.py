@@ -140,6 +140,49 @@ def experiment_name(name: str) -> str:
     return plain
 
 
+def folder(path: str, field: str = "path") -> str:
+    """A folder's path without a slash at its end; `/` is all of the workspace."""
+    check_text(path, MAX_EXPERIMENT_NAME, field)
+    plain = path.rstrip("/") or ("/" if path else "")
+    if not plain.strip():
+        raise InvalidArgument(
+            f"'{field}' is empty; a folder is named like '/Shared/team', all of the workspace is '/'.",
+            field=field,
+        )
+    return plain
+
+
+def beginning(path: str) -> str:
+    """How the names of the experiments in a folder and below it begin."""
+    return "" if path == "/" else f"{path}/"
+
+
+def folder_in(start: str, name: str) -> str | None:
+    """The folder right below another one that holds an experiment; None where that lies in the other itself.
+
+    Args:
+        start: how names in the other folder begin; see `beginning`.
+        name: the experiment's name, which begins so. Slashes in a row count as one.
+    """
+    rest = name[len(start) :]
+    cut = rest.find("/", len(rest) - len(rest.lstrip("/")))
+    return None if cut < 0 else name[: len(start) + cut]
+
+
+def check_move(path: str, to: str) -> None:
+    """A folder moves neither as a whole workspace, nor onto one, nor to where it is, nor below itself."""
+    if "/" in (path, to):
+        raise InvalidArgument(
+            "'/' is all of the workspace, which doesn't move: name a folder in it, and its new path.",
+            field="path" if path == "/" else "to",
+        )
+    if to == path or to.startswith(f"{path}/"):
+        where = "is there already" if to == path else "would lie below itself"
+        raise InvalidArgument(f"'{cut(path)}' can't move to '{cut(to)}': it {where}.", field="to")
+    if any(ord(c) < 32 or ord(c) == 127 for c in to):
+        raise InvalidArgument("'to' holds a control character; remove it.", field="to")
+
+
 def unique_params(params: Sequence[tuple[str, str]]) -> None:
     """One request may log a parameter once."""
     keys = [key for key, _ in params]

@@ -17,6 +17,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from runyard.server.db import INDEXED_CHARACTERS, BigId, PlainText, indexed, metadata
@@ -33,7 +34,7 @@ experiment = Table(
     Column("lifecycle", SmallInteger, nullable=False),
     Column("creation_time", BigInteger, nullable=False),
     Column("last_update_time", BigInteger, nullable=False),
-    UniqueConstraint("workspace_id", "name"),
+    # A name is taken once among the active ones: see `define_partial_indexes`.
     Index("ix_experiment_listing", "workspace_id", "lifecycle", "creation_time", "id"),
     # An id is never given twice: clients may still hold that of one that was purged.
     sqlite_autoincrement=True,
@@ -285,12 +286,20 @@ run_model = Table(
 )
 
 
-def define_trash_indexes() -> None:
-    """Add the indexes of what lies in the trash, by the time; what is in use costs them nothing.
+def define_partial_indexes() -> None:
+    """Add the indexes that hold only some rows: the names of active experiments, of which each is taken
+    once, and what lies in the trash, by the name or the time; what is in use costs these nothing.
 
     Only who compares the tables with the migrations needs them, and to name an option of PostgreSQL's is to
     import its dialect, which takes a tenth of a start.
     """
+    c = experiment.c
+    for name, columns, where in (
+        ("ix_experiment_name", (c.workspace_id, c.name), text("lifecycle = 0")),
+        ("ix_experiment_trash", (c.workspace_id, c.name, c.last_update_time, c.id), text("lifecycle = 1")),
+    ):
+        unique = name == "ix_experiment_name"
+        Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
     for table in (run, logged_model):
         c = table.c
         deleted = c.deleted_time.is_not(None)

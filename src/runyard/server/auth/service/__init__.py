@@ -3,7 +3,7 @@
 from runyard.server.auth.service.activity import note
 from runyard.server.auth.service.entry import entered_by, make_owner
 from runyard.server.auth.service.forget import forget_experiments, forget_runs, forget_workspace
-from runyard.server.auth.service.grants import grant_experiment
+from runyard.server.auth.service.grants import grant_experiment, immovable, move_rules
 from runyard.server.auth.service.policy import require, require_anywhere, sees
 from runyard.server.auth.service.tokens import end_of_experiment, end_of_run, end_of_runs
 
@@ -16,7 +16,9 @@ __all__ = [
     "forget_runs",
     "forget_workspace",
     "grant_experiment",
+    "immovable",
     "make_owner",
+    "move_rules",
     "note",
     "require",
     "require_anywhere",

@@ -22,13 +22,15 @@ from runyard.server.auth.store import grants as store
 from runyard.server.auth.store import groups, principals
 from runyard.server.auth.types import Identity, Place, Principal, PrincipalKind, WorkspaceRef, ancestors
 from runyard.server.db import Connection, Database, Transaction
-from runyard.server.kernel.errors import InvalidArgument, NotFound
+from runyard.server.kernel.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
 
 # The places of those experiments that exist in a workspace, by the ids that were sent.
 FindPlaces = Callable[[Connection, WorkspaceRef, Sequence[int]], Mapping[int, Place]]
 READ, WRITE = Permission.RULE_READ, Permission.RULE_WRITE
 # Where the experiments' rules begin in the list of all: no path is so high.
 _AFTER_FOLDERS = "\U0010ffff"
+# Rules that move with a folder, in one transaction.
+MAX_MOVED = 1_000
 
 
 class At(msgspec.Struct, frozen=True):
@@ -230,6 +232,58 @@ def grant_experiment(tx: Transaction, principal: Principal, experiment_id: int, 
     """Give the principal who makes an experiment its rule there; the local principal needs none."""
     if principal.identity.id:
         store.set_experiment_rule(tx, principal.workspace.id, principal.identity.id, experiment_id, level)
+
+
+def move_rules(tx: Transaction, principal: Principal, path: str, to: str, *, dry_run: bool) -> int:
+    """Let the rules of a folder and of those below it stand at its new path; returns how many there are.
+
+    It takes what deleting each of them at the old place and setting it at the new one would.
+
+    Raises:
+        PermissionDenied: the principal may not do that with one of them.
+        AlreadyExists: whom a rule is for has one at the new place already.
+        InvalidArgument: there are too many, or a new path is too long.
+    """
+    workspace = principal.workspace.id
+    found = store.lock_folder_rules(tx, workspace, path, MAX_MOVED + 1)
+    if any(not sees(principal, Place(-1, rule.path)) for rule, _ in found):
+        raise immovable(path)
+    if len(found) > MAX_MOVED:
+        raise InvalidArgument(
+            f"'{names.cut(path)}' holds more than {MAX_MOVED:,} rules, which is the most that moves at once: "
+            "move the folders in it one by one.",
+            field="path",
+        )
+    moves = {(number, rule.path): names.folder(to + rule.path[len(path) :], "to") for rule, number in found}
+    standing = {
+        (rule.principal, rule.path) for rule in store.at_folders(tx, workspace, list(set(moves.values())))
+    } - {(rule.principal, rule.path) for rule, _ in found}
+    for rule, number in found:
+        new = moves[number, rule.path]
+        require(principal, WRITE, Place(-1, rule.path))
+        require(principal, WRITE, Place(-1, new))
+        if (rule.principal, new) in standing:
+            raise AlreadyExists(
+                f"Nothing was moved: '{rule.principal}' has a rule at '{names.cut(rule.path)}' and one at "
+                f"'{names.cut(new)}'. Delete one of them first.",
+                field="to",
+            )
+    if not dry_run:
+        # A folder that moves up: a rule's new path may be another one's old path. The shorter one goes first.
+        ordered = sorted(moves.items(), key=lambda item: len(item[1]))
+        store.move_folder_rules(tx, workspace, [(number, old, new) for (number, old), new in ordered])
+        for rule, number in found:
+            level, new = rule.level.name.lower(), moves[number, rule.path]
+            note(tx, principal, "rule.move", "folder", rule.path, holder=rule.principal, level=level, to=new)
+    return len(found)
+
+
+def immovable(path: str) -> PermissionDenied:
+    """The error for a folder that holds what somebody may not see: it is neither named nor counted."""
+    return PermissionDenied(
+        f"You may not move all that '{names.cut(path)}' holds, and a folder moves whole or not at all. Ask "
+        "an owner of the workspace."
+    )
 
 
 def _key(place: Place) -> str | int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, delete, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, delete, or_, select, update
 
 from runyard.server.auth import tables as t
 from runyard.server.auth.permissions import Level
@@ -74,6 +74,27 @@ _folders_at = Query(_of(t.folder_rule, _f.path).where(in_list(_f.path, "paths"))
 _experiments_at = Query(
     _of(t.experiment_rule, _e.experiment_id).where(_e.experiment_id == bindparam("experiment"))
 )
+_folders_below = Query(
+    _of(t.folder_rule, _f.path)
+    .where(
+        or_(
+            _f.path == bindparam("path"),
+            and_(_f.path >= bindparam("start"), _f.path < bindparam("end")),
+        )
+    )
+    .order_by(_f.path, _f.principal_id)
+    .limit(bindparam("count"))
+    .with_for_update(of=t.folder_rule)
+)
+_move_folder = Query(
+    update(t.folder_rule)
+    .where(
+        _f.workspace_id == bindparam("workspace"),
+        _f.principal_id == bindparam("principal"),
+        _f.path == bindparam("place"),
+    )
+    .values(path=bindparam("to"))
+)
 _folders_page = Query(_page_of(t.folder_rule, _f.path))
 _experiments_page = Query(_page_of(t.experiment_rule, _e.experiment_id))
 _folders_page_of = Query(_page_of(t.folder_rule, _f.path).where(_f.principal_id == bindparam("principal")))
@@ -128,6 +149,25 @@ def at_experiment(connection: Connection, workspace_id: int, experiment_id: int,
 
 # A rule, and the principal's id to go on from.
 Numbered = tuple[Rule, int]
+
+
+def lock_folder_rules(tx: Transaction, workspace_id: int, path: str, count: int) -> list[Numbered]:
+    """The rules that stand at a folder and below it; nobody else changes them in this transaction."""
+    # `0` is the character behind the slash.
+    within = {"path": path, "start": f"{path}/", "end": f"{path}0"}
+    rows = tx.rows(_folders_below, workspace=workspace_id, count=count, **within)
+    return [(Rule(row[0], PrincipalKind(row[1]), Level(row[2]), row[3], None), row[4]) for row in rows]
+
+
+def move_folder_rules(tx: Transaction, workspace_id: int, moves: Sequence[tuple[int, str, str]]) -> None:
+    """Let rules of principals stand at other folders than they do, in this order."""
+    tx.execute_many(
+        _move_folder,
+        [
+            {"workspace": workspace_id, "principal": principal_id, "place": place, "to": to}
+            for principal_id, place, to in moves
+        ],
+    )
 
 
 def folders_page(

@@ -7,6 +7,7 @@ from runyard.server.tracking.service.charts import Charts
 from runyard.server.tracking.service.contents import WorkspaceContents
 from runyard.server.tracking.service.datasets import RunInputs
 from runyard.server.tracking.service.experiments import Experiments
+from runyard.server.tracking.service.folders import Folders
 from runyard.server.tracking.service.history import MetricHistory
 from runyard.server.tracking.service.logging import RunLog
 from runyard.server.tracking.service.models import LoggedModels
@@ -24,6 +25,7 @@ __all__ = [
     "Charts",
     "Destroyer",
     "Experiments",
+    "Folders",
     "Keys",
     "LoggedModels",
     "MetricHistory",

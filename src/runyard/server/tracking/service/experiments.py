@@ -53,7 +53,7 @@ class Experiments:
         """A new experiment; returns its id.
 
         Raises:
-            AlreadyExists: an experiment, active or deleted, has this name.
+            AlreadyExists: an active experiment has this name.
         """
         name = rules.experiment_name(name)
         require(principal, Permission.EXPERIMENT_WRITE, Place(-1, name))
@@ -94,14 +94,17 @@ class Experiments:
         return found
 
     async def get_by_name(self, principal: Principal, name: str) -> Experiment:
-        """One experiment by its name, in any lifecycle."""
+        """The active experiment of a name, else the one of this name that was deleted last."""
         plain = rules.experiment_name(name)
-        found = await self._database.read_point(
-            lambda c: store.find_by_name(c, principal.workspace.id, plain)
-        )
-        if found is None or not sees(principal, found.place):
+
+        def read(connection: Connection) -> Experiment | None:
+            found = store.all_of_name(connection, principal.workspace.id, plain)
+            return next((one for one in found if sees(principal, one.place)), None)
+
+        experiment = await self._database.read_point(read)
+        if experiment is None:
             raise NotFound(f"Could not find experiment with name '{name}'", field="experiment_name")
-        return found
+        return experiment
 
     async def search(
         self,
@@ -148,9 +151,7 @@ class Experiments:
 
         def mutate(tx: Transaction) -> None:
             found = must_lock(tx, principal, experiment_id, Permission.EXPERIMENT_WRITE)
-            if _folder(name) != _folder(found.name) or name in principal.access.folders:
-                # There the rules of its new place decide, as for a new one: its own would carry it past them.
-                require(principal, Permission.EXPERIMENT_WRITE, Place(-1, name))
+            _admit_name(principal, found, name)
             if found.lifecycle is not Lifecycle.ACTIVE:
                 raise InvalidArgument(
                     f"Cannot rename experiment {experiment_id}: it is deleted. Restore it first.",
@@ -168,9 +169,19 @@ class Experiments:
         """Move an experiment to the trash, with all that is in it: its row says so for all of it."""
         await self._change_lifecycle(principal, experiment_id, Lifecycle.DELETED)
 
-    async def restore(self, principal: Principal, experiment_id: int) -> None:
-        """Bring an experiment back; what was deleted in it by itself stays in the trash."""
-        await self._change_lifecycle(principal, experiment_id, Lifecycle.ACTIVE)
+    async def restore(self, principal: Principal, experiment_id: int, name: str | None = None) -> None:
+        """Bring an experiment back; what was deleted in it by itself stays in the trash.
+
+        Args:
+            principal: who does it.
+            experiment_id: which.
+            name: a new name; without it, it comes back under its own.
+
+        Raises:
+            AlreadyExists: an active experiment has the name.
+        """
+        name = None if name is None else rules.experiment_name(name)
+        await self._change_lifecycle(principal, experiment_id, Lifecycle.ACTIVE, name)
 
     async def set_tag(self, principal: Principal, experiment_id: int, tag: Tag) -> None:
         """Set one tag of an active experiment."""
@@ -197,24 +208,52 @@ class Experiments:
 
         await self._database.write(mutate)
 
-    async def _change_lifecycle(self, principal: Principal, experiment_id: int, wanted: Lifecycle) -> None:
+    async def _change_lifecycle(
+        self, principal: Principal, experiment_id: int, wanted: Lifecycle, new_name: str | None = None
+    ) -> None:
         now = clock.now_ms()
 
         def mutate(tx: Transaction) -> None:
             found = must_lock(tx, principal, experiment_id, Permission.EXPERIMENT_DELETE)
+            name = found.name if new_name is None else new_name
+            if name != found.name:
+                require(principal, Permission.EXPERIMENT_WRITE, found.place)
+                _admit_name(principal, found, name)
             if found.lifecycle is wanted:
                 state = "active" if wanted is Lifecycle.ACTIVE else "deleted"
                 raise NotFound(
                     f"No Experiment with id={experiment_id} to change: it is {state} already.",
                     field="experiment_id",
                 )
-            store.save(tx, found.id, name=found.name, lifecycle=wanted, now=now)
+            if wanted is Lifecycle.ACTIVE:
+                check_free(tx, principal.workspace.id, [(found.id, name)], "experiment_id")
+            store.save(tx, found.id, name=name, lifecycle=wanted, now=now)
             if wanted is Lifecycle.DELETED:
                 end_of_experiment(tx, found.id)
             action = "experiment.delete" if wanted is Lifecycle.DELETED else "experiment.restore"
-            note(tx, principal, action, "experiment", found.id, name=found.name)
+            before: dict[str, Any] = {} if name == found.name else {"before": found.name}
+            note(tx, principal, action, "experiment", found.id, name=name, **before)
 
         await self._database.write(mutate)
+
+
+def check_free(tx: Transaction, workspace: int, wanted: Sequence[tuple[int, str]], field: str) -> None:
+    """Refuse to bring experiments back, by their ids and names, whose names are taken.
+
+    Raises:
+        AlreadyExists: an active experiment has one of the names, or two of these have the same.
+    """
+    taken = store.active_names(tx, workspace, [name for _, name in wanted])
+    for experiment_id, name in wanted:
+        other = taken.setdefault(name, experiment_id)
+        if other != experiment_id:
+            raise AlreadyExists(
+                f"The experiment {experiment_id} can't be restored: the experiment {other} has its name "
+                f"'{rules.cut(name)}'. Rename that one first, or restore this one under another name: "
+                f"`runyard experiment restore {experiment_id} --name NAME`, or POST "
+                f"/api/runyard/1/experiments/{experiment_id}/restore with a 'name'.",
+                field=field,
+            )
 
 
 def must_lock(
@@ -240,6 +279,15 @@ def must_be_active(
     if refusal is not None:
         raise refusal
     return found
+
+
+def _admit_name(principal: Principal, experiment: Experiment, name: str) -> None:
+    """Let a principal give an experiment that it may change another name.
+
+    Elsewhere the rules of its new place decide, as for a new one: its own would carry it past them.
+    """
+    if _folder(name) != _folder(experiment.name) or name in principal.access.folders:
+        require(principal, Permission.EXPERIMENT_WRITE, Place(-1, name))
 
 
 def _folder(name: str) -> str:
@@ -275,10 +323,7 @@ def missing(experiment_id: object) -> NotFound:
 
 
 def _taken(other: Experiment) -> AlreadyExists:
-    state = (
-        "" if other.lifecycle is Lifecycle.ACTIVE else " in deleted state; restore it or choose another name"
-    )
-    return AlreadyExists(f"Experiment(name={other.name}) already exists{state}.", field="name")
+    return AlreadyExists(f"Experiment(name={other.name}) already exists.", field="name")
 
 
 def _being_created(name: str) -> Conflict:

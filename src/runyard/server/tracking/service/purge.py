@@ -20,7 +20,7 @@ from runyard.server.db import Connection, Database, Query, Row, Transaction
 from runyard.server.kernel import clock
 from runyard.server.kernel.errors import RunyardError
 from runyard.server.metrics import engine
-from runyard.server.tracking.service.trash import FindDefaults, folder_of
+from runyard.server.tracking.service.trash import folder_of
 from runyard.server.tracking.store import points
 from runyard.server.tracking.store import purge as store
 from runyard.server.tracking.store import trash as trash_store
@@ -32,6 +32,9 @@ T = TypeVar("T")
 
 Stage = Callable[[Transaction, int], bool]
 """Deletes up to so many rows of one kind; whether all of them are gone."""
+
+FindDefaults = Callable[[Connection], set[int]]
+"""The experiments that workspaces rely on: they can be emptied, and stay."""
 
 # Things whose keys are read at a time, and things that are destroyed at a time.
 _CHUNK = 20_000

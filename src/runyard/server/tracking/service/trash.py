@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runyard.server.artifacts import BlobPath, BlobStore, parse_blob_path
@@ -11,6 +11,7 @@ from runyard.server.artifacts import Usage as Files
 from runyard.server.auth import Permission, Place, Principal
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock
+from runyard.server.tracking.service.experiments import check_free
 from runyard.server.tracking.store import models, points
 from runyard.server.tracking.store import trash as store
 from runyard.server.tracking.types import Noun
@@ -18,9 +19,6 @@ from runyard.server.workspaces.service import TrashEntry, TrashPosition, TrashSi
 from runyard.server.workspaces.types import Scope, Sums
 
 SCHEME = "mlflow-artifacts:/"
-
-FindDefaults = Callable[[Connection], set[int]]
-"""The experiments that workspaces rely on: they can be emptied, and stay."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,6 @@ class TrackedKind:
         usage: what is counted.
         name: the kind's name.
         restore_with: what restoring takes, as deleting does.
-        find_defaults: see there.
     """
 
     database: Database
@@ -41,7 +38,6 @@ class TrackedKind:
     usage: Usage
     name: Noun
     restore_with: Permission
-    find_defaults: FindDefaults
 
     see = Permission.TRASH_READ
     purge_with = Permission.TRASH_PURGE
@@ -78,18 +74,19 @@ class TrackedKind:
         return [self._entry(row) for row in store.expired(connection, self.name, before, limit)]
 
     def restore(self, tx: Transaction, entries: Sequence[TrashEntry], now: int) -> None:
-        """Bring entries back."""
+        """Bring entries back.
+
+        Raises:
+            AlreadyExists: of an experiment, the name is taken.
+        """
+        if self.name == "experiment":
+            check_free(tx, entries[0].workspace_id, [(entry.key, entry.name) for entry in entries], "items")
         store.restore(tx, self.name, [entry.key for entry in entries], now)
 
     def mark(self, tx: Transaction, entries: Sequence[TrashEntry], now: int) -> None:
-        """Let entries be seen no more; the names of experiments are free, but those that are relied on."""
+        """Let entries be seen no more."""
         keys, until = [entry.key for entry in entries], max(entry.deleted_time for entry in entries)
-        if self.name != "experiment":
-            store.mark(tx, self.name, keys, now, until)
-            return
-        defaults = self.find_defaults(tx)
         store.mark(tx, self.name, keys, now, until)
-        store.free_names(tx, [key for key in keys if key not in defaults])
 
     async def size(self, entries: Sequence[TrashEntry], deadline: float) -> list[TrashSize]:
         """How much each entry takes: as it is counted, but for the files of models."""
@@ -147,19 +144,14 @@ class TrackedKind:
         )
 
 
-def tracked_kinds(
-    database: Database, blobs: BlobStore, usage: Usage, find_defaults: FindDefaults
-) -> list[TrackedKind]:
+def tracked_kinds(database: Database, blobs: BlobStore, usage: Usage) -> list[TrackedKind]:
     """The kinds, in the order in which they come back: what others are in comes first."""
     permissions: dict[Noun, Permission] = {
         "experiment": Permission.EXPERIMENT_DELETE,
         "run": Permission.RUN_DELETE,
         "model": Permission.MODEL_DELETE,
     }
-    return [
-        TrackedKind(database, blobs, usage, noun, needed, find_defaults)
-        for noun, needed in permissions.items()
-    ]
+    return [TrackedKind(database, blobs, usage, noun, needed) for noun, needed in permissions.items()]
 
 
 def folder_of(location: str, experiment: int, noun: Noun, owner: str) -> BlobPath | None:

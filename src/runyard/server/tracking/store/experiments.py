@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, text, update
 
 from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
 from runyard.server.db.sorting import SortKey, after
@@ -18,14 +18,24 @@ COLUMNS = (e.c.id, e.c.name, e.c.artifact_location, e.c.lifecycle, e.c.creation_
 # Whether anybody sees it.
 IS_THERE = e.c.lifecycle < int(Lifecycle.PURGED)
 
+# In the words of the partial indexes of names, or these would not be used.
+IS_ACTIVE, IS_DELETED = text("experiment.lifecycle = 0"), text("experiment.lifecycle = 1")
+# How many deleted ones of one name are looked at.
+_MOST_OF_NAME = 100
+
 _of_id = select(*COLUMNS).where(
     e.c.id == bindparam("id"), e.c.workspace_id == bindparam("workspace"), IS_THERE
 )
 _by_id = Query(_of_id)
 _by_id_locked = Query(_of_id.with_for_update(key_share=True))
-_by_name = Query(
-    select(*COLUMNS).where(
-        e.c.workspace_id == bindparam("workspace"), e.c.name == bindparam("name"), IS_THERE
+_of_name = select(*COLUMNS).where(e.c.workspace_id == bindparam("workspace"), e.c.name == bindparam("name"))
+_by_name = Query(_of_name.where(IS_ACTIVE))
+_deleted_by_name = Query(
+    _of_name.where(IS_DELETED).order_by(e.c.last_update_time.desc(), e.c.id.desc()).limit(_MOST_OF_NAME)
+)
+_active_names = Query(
+    select(e.c.name, e.c.id).where(
+        e.c.workspace_id == bindparam("workspace"), in_list(e.c.name, "names"), IS_ACTIVE
     )
 )
 _homes = Query(
@@ -95,9 +105,23 @@ def lock(tx: Transaction, workspace: int, experiment_id: int) -> Experiment | No
 
 
 def find_by_name(connection: Connection, workspace: int, name: str) -> Experiment | None:
-    """One experiment with its tags, in any lifecycle."""
+    """The active experiment of a name, with its tags."""
     row = connection.row(_by_name, name=name, workspace=workspace)
     return None if row is None else load(connection, [row])[0]
+
+
+def all_of_name(connection: Connection, workspace: int, name: str) -> Iterator[Experiment]:
+    """The experiments of a name with their tags: the active one, then those that were deleted last."""
+    found = find_by_name(connection, workspace, name)
+    if found is not None:
+        yield found
+    for row in connection.rows(_deleted_by_name, name=name, workspace=workspace):
+        yield load(connection, [row])[0]
+
+
+def active_names(connection: Connection, workspace: int, names: Sequence[str]) -> dict[str, int]:
+    """Those of the names that active experiments have, with the ids of these."""
+    return dict(connection.rows(_active_names, workspace=workspace, names=list(names)))
 
 
 class Home(NamedTuple):

@@ -145,11 +145,6 @@ _expireds = {noun: _expired(table) for noun, table in _TABLES.items()}
 _delete_runs = _moved(RUNS, _ACTIVE, lifecycle=_DELETED, deleted_time=bindparam("now"))
 _restore = {noun: _restored(table) for noun, table in _TABLES.items()}
 _mark = {noun: _marked(table) for noun, table in _TABLES.items()}
-_free_name = Query(
-    update(EXPERIMENTS)
-    .where(_e.id == bindparam("eid"), _e.lifecycle == _PURGED)
-    .values(name=bindparam("name_"))
-)
 _mark_any = Query(
     update(EXPERIMENTS)
     .where(in_list(_e.id, "ids"))
@@ -254,16 +249,10 @@ def mark(tx: Transaction, noun: Noun, keys: Sequence[int], now: int, until: int)
     tx.execute(_mark[noun], ids=list(keys), now=now, until=until)
 
 
-def free_names(tx: Transaction, experiments: Sequence[int]) -> None:
-    """Give marked experiments names that nobody can choose: longer than names may be."""
-    tx.execute_many(_free_name, [{"eid": key, "name_": f"{key:0>501}"} for key in experiments])
-
-
 def mark_workspace(tx: Transaction, workspace: int, now: int, limit: int) -> int:
     """Mark experiments of a workspace, whatever their state; returns how many, at most `limit`."""
     keys = [row[0] for row in tx.rows(_of_workspace, workspace=workspace, limit=limit)]
     tx.execute(_mark_any, ids=keys, now=now)
-    free_names(tx, keys)
     return len(keys)
 
 

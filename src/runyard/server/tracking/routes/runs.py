@@ -1,4 +1,4 @@
-"""The native HTTP interface of the tracking slice: what MLflow's has no endpoint for."""
+"""`/runs/...`, `/metrics/chart`, and the keys of an experiment's runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 from starlette.responses import Response
 
 from runyard.server.auth import Permission
-from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.metrics.types import Axis, SeriesChart
+from runyard.server.tracking.routes.experiments import experiment_id_of
 from runyard.server.tracking.service.bulk import RunBulk
 from runyard.server.tracking.service.charts import Charts, Line
 from runyard.server.tracking.service.table import MAX_COUNT, Column, Kind, RunsTable
@@ -265,12 +265,7 @@ class TrackingRoutes:
 
     async def keys(self, call: Call) -> KeysFound:
         """experiments/{experiment_id}/keys"""
-        text = call.path["experiment_id"]
-        if not text.isascii() or not text.isdigit() or len(text) > 18:
-            raise InvalidArgument(
-                f"Invalid experiment ID '{text[:100]}'; it is a whole number.", field="experiment_id"
-            )
-        found = await self._table.keys(call.principal, int(text))
+        found = await self._table.keys(call.principal, experiment_id_of(call))
         return KeysFound(found.metrics, found.params, found.tags)
 
     async def chart(self, call: Call) -> Response:
