@@ -27,6 +27,7 @@ from runyard.server.auth.service.activity import Activity
 from runyard.server.auth.service.deleted import Deletion
 from runyard.server.auth.service.grants import Rules
 from runyard.server.auth.service.groups import Groups
+from runyard.server.auth.service.holders import Holders
 from runyard.server.auth.service.members import Members
 from runyard.server.auth.service.oidc import Client, OidcLogin, role_map
 from runyard.server.auth.service.roles import Roles
@@ -134,7 +135,7 @@ def _identity(parts: Parts) -> list[Route]:
         GroupRoutes(Groups(database, changed, deletion)),
         RoleRoutes(Roles(database, changed, deletion)),
         MemberRoutes(Members(database, changed)),
-        RuleRoutes(Rules(database, places, changed)),
+        RuleRoutes(Rules(database, places, changed), Holders(database, places)),
         TokenRoutes(parts.tokens),
     ]
     return [route for group in groups for route in group.routes()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
@@ -103,6 +103,40 @@ class Effective(msgspec.Struct, frozen=True):
     principal: str
     level: Level | None
     permissions: frozenset[Permission]
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why somebody may do something at a place.
+
+    Attributes:
+        kind: it administers the server; it owns the workspace; a rule says so; a role in the workspace does.
+        role: the role.
+        path: where the rule stands: the folder, or the experiment's name.
+        experiment: the experiment that the rule is for; None for a folder's.
+        group: the group through which it has the role or the rule; None for what is its own.
+    """
+
+    kind: Literal["administrator", "owner", "rule", "role"]
+    role: str | None = None
+    path: str | None = None
+    experiment: int | None = None
+    group: str | None = None
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Somebody who may read at a place.
+
+    Attributes:
+        name, kind, display_name: who.
+        level: the highest of which it holds all; None where a custom role gives only some of reading.
+        reasons: all that give it what it has.
+    """
+
+    name: str
+    kind: PrincipalKind
+    display_name: str
+    level: Level | None
+    reasons: list[Reason]
 
 
 class Token(msgspec.Struct, frozen=True):

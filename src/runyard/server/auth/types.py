@@ -205,7 +205,7 @@ class Access:
     @property
     def may_differ(self) -> bool:
         """Whether some places allow something else than the roles do."""
-        return not self.owner and bool(self.folders or self.experiments or self.scope)
+        return self.scope is not None or (not self.owner and bool(self.folders or self.experiments))
 
     @property
     def kept_out(self) -> bool:

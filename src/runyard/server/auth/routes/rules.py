@@ -1,6 +1,8 @@
-"""`/workspaces/{workspace}/rules`."""
+"""`/workspaces/{workspace}/rules`, and what they come to: `/workspaces/{workspace}/access`."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
@@ -8,6 +10,7 @@ from runyard.server.auth import records
 from runyard.server.auth.permissions import Permission
 from runyard.server.auth.routes.wire import KINDS, LEVEL_NAMES, LEVELS, Int64, Kind, LevelName, ListRequest
 from runyard.server.auth.service.grants import At, Rules
+from runyard.server.auth.service.holders import Holders
 from runyard.server.web import Call, Route
 from runyard.server.web.native import Done, native
 
@@ -92,11 +95,56 @@ class RulesPage(msgspec.Struct):
     effective: EffectiveShown | None
 
 
-class RuleRoutes:
-    """Handlers of `/workspaces/{workspace}/rules`."""
+class AccessRequest(ListRequest):
+    """Asks who may do what in a folder or with an experiment; one of them."""
 
-    def __init__(self, rules: Rules) -> None:
+    path: str | None = None
+    experiment_id: Int64 | None = None
+
+
+class ReasonShown(msgspec.Struct):
+    """Why: somebody administers the server, owns the workspace, or has a rule or a role.
+
+    Attributes:
+        role: the role in the workspace.
+        path, experiment_id: where the rule stands: a folder, or the experiment with its name.
+        group: through which it has the rule or the role; null for its own.
+    """
+
+    kind: Literal["administrator", "owner", "rule", "role"]
+    role: str | None
+    path: str | None
+    experiment_id: str | None
+    group: str | None
+
+
+class HolderShown(msgspec.Struct):
+    """A user or service principal who may read there.
+
+    Attributes:
+        level: what it may do in all; null where a custom role gives only some of what reading takes.
+    """
+
+    principal: str
+    kind: Kind
+    display_name: str
+    level: LevelName | None
+    reasons: list[ReasonShown]
+
+
+class HoldersPage(msgspec.Struct):
+    """Those who may, by name; disabled users aren't among them."""
+
+    items: list[HolderShown]
+    next_page_token: str | None
+
+
+class RuleRoutes:
+    """Handlers of `/workspaces/{workspace}/rules` and `/workspaces/{workspace}/access`."""
+
+    def __init__(self, rules: Rules, holders: Holders) -> None:
         self._rules = rules
+        self._holders = holders
 
     def routes(self) -> list[Route]:
         """The table of these endpoints."""
@@ -106,6 +154,15 @@ class RuleRoutes:
             native("GET", base, self.list, RulesRequest, RulesPage, read, "Rules of folders and experiments"),
             native("PUT", base, self.set, NewRule, Done, write, "Set a rule"),
             native("DELETE", base, self.drop, RuleName, Done, write, "Delete a rule"),
+            native(
+                "GET",
+                "/workspaces/{workspace}/access",
+                self.access,
+                AccessRequest,
+                HoldersPage,
+                read,
+                "Who may read, edit and manage an experiment or a folder, and why",
+            ),
         ]
 
     async def list(self, call: Call) -> RulesPage:
@@ -135,6 +192,28 @@ class RuleRoutes:
         sent: RuleName = call.body
         await self._rules.drop(call.principal, At(sent.path, sent.experiment_id), sent.principal)
         return Done()
+
+    async def access(self, call: Call) -> HoldersPage:
+        """GET workspaces/{workspace}/access"""
+        sent: AccessRequest = call.body
+        at = At(sent.path, sent.experiment_id)
+        page = await self._holders.page(call.principal, at, sent.limit, sent.page_token)
+        return HoldersPage([_holder(one) for one in page.items], page.next_token)
+
+
+def _holder(found: records.Holder) -> HolderShown:
+    reasons = [
+        ReasonShown(
+            kind=one.kind,
+            role=one.role,
+            path=one.path,
+            experiment_id=None if one.experiment is None else str(one.experiment),
+            group=one.group,
+        )
+        for one in found.reasons
+    ]
+    level = None if found.level is None else LEVEL_NAMES[found.level]
+    return HolderShown(found.name, KINDS[found.kind], found.display_name, level, reasons)
 
 
 def _shown(rule: records.Rule) -> RuleShown:

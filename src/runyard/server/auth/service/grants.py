@@ -212,20 +212,31 @@ class Rules:
     def _admitted(
         self, connection: Connection, principal: Principal, at: At, permission: Permission
     ) -> Place:
-        """The place, for whoever holds the permission there."""
-        if (at.path is None) == (at.experiment is None):
-            raise InvalidArgument("Name the place by either 'path' or 'experiment_id'.", field="path")
-        if at.path is not None:
-            place: Place | None = Place(-1, names.folder(at.path))
-        else:
-            sent = at.experiment or 0
-            place = self._find_places(connection, principal.workspace, [sent]).get(sent)
-        if place is None or not sees(principal, place):
-            where = f"folder '{names.cut(at.path)}'" if at.path is not None else f"experiment {at.experiment}"
-            field = "path" if at.path is not None else "experiment_id"
-            raise NotFound(f"There is no {where} that you may see.", field=field)
-        require(principal, permission, place)
-        return place
+        return admitted(connection, self._find_places, principal, at, permission)
+
+
+def admitted(
+    connection: Connection, find_places: FindPlaces, principal: Principal, at: At, permission: Permission
+) -> Place:
+    """The place, for whoever holds the permission there.
+
+    Raises:
+        NotFound: there is no such place for the principal.
+        PermissionDenied: it doesn't hold the permission.
+    """
+    if (at.path is None) == (at.experiment is None):
+        raise InvalidArgument("Name the place by either 'path' or 'experiment_id'.", field="path")
+    if at.path is not None:
+        place: Place | None = Place(-1, names.folder(at.path))
+    else:
+        sent = at.experiment or 0
+        place = find_places(connection, principal.workspace, [sent]).get(sent)
+    if place is None or not sees(principal, place):
+        where = f"folder '{names.cut(at.path)}'" if at.path is not None else f"experiment {at.experiment}"
+        field = "path" if at.path is not None else "experiment_id"
+        raise NotFound(f"There is no {where} that you may see.", field=field)
+    require(principal, permission, place)
+    return place
 
 
 def grant_experiment(tx: Transaction, principal: Principal, experiment_id: int, level: Level) -> None:

@@ -77,10 +77,10 @@ _experiments_at = Query(
 _folders_below = Query(
     _of(t.folder_rule, _f.path)
     .where(
-        or_(
-            _f.path == bindparam("path"),
-            and_(_f.path >= bindparam("start"), _f.path < bindparam("end")),
-        )
+        _f.path >= bindparam("path"),
+        _f.path < bindparam("end"),
+        # Not what only begins alike: between `/a` and `/a/` lies `/a-b`.
+        or_(_f.path == bindparam("path"), _f.path >= bindparam("start")),
     )
     .order_by(_f.path, _f.principal_id)
     .limit(bindparam("count"))

@@ -34,9 +34,9 @@ _deleted_by_name = Query(
     _of_name.where(IS_DELETED).order_by(e.c.last_update_time.desc(), e.c.id.desc()).limit(_MOST_OF_NAME)
 )
 _active_names = Query(
-    select(e.c.name, e.c.id).where(
-        e.c.workspace_id == bindparam("workspace"), in_list(e.c.name, "names"), IS_ACTIVE
-    )
+    select(e.c.name, e.c.id)
+    .where(e.c.workspace_id == bindparam("workspace"), in_list(e.c.name, "names"), IS_ACTIVE)
+    .with_hint(e, "INDEXED BY ix_experiment_name", "sqlite")
 )
 _homes = Query(
     select(e.c.id, e.c.lifecycle, e.c.artifact_location, e.c.workspace_id, e.c.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, or_, select, update
 
 from runyard.server.auth import Place
 from runyard.server.db import Connection, Query, Transaction
@@ -42,16 +42,23 @@ def _from(*columns: Any) -> Select[Any]:
 
 _next = Query(_from(e.c.name).where(_goes_on).order_by(e.c.name).limit(1))
 _count = Query(_from(func.count(), func.coalesce(func.sum(case((_goes_on, 0), else_=1)), 0)))
-_names = Query(_from(e.c.id, e.c.name).where(e.c.name > _bound("after")).order_by(e.c.name).limit(_CHUNK))
-_page = Query(
-    _from(*COLUMNS).where(e.c.name > _bound("after"), ~_goes_on).order_by(e.c.name).limit(bindparam("limit"))
-)
+_names = Query(_from(e.c.id, e.c.name).order_by(e.c.name).limit(_CHUNK))
+_page = Query(_from(*COLUMNS).where(~_goes_on).order_by(e.c.name).limit(bindparam("limit")))
+
+
+def _next_to(name: str) -> str:
+    """The first text that a name behind this one can be: names hold no NUL."""
+    return f"{name}\x01"
 
 
 def _locked(state: Any) -> Query:
-    within = (e.c.name == _bound("path")) | (e.c.name >= _bound("start")) & (e.c.name < _bound("end"))
     found = select(e.c.id, e.c.name, e.c.lifecycle).where(
-        e.c.workspace_id == bindparam("workspace"), state, within
+        e.c.workspace_id == bindparam("workspace"),
+        state,
+        e.c.name >= _bound("path"),
+        e.c.name < _bound("end"),
+        # Not what only begins alike: between `/a` and `/a/` lies `/a-b`.
+        or_(e.c.name == _bound("path"), e.c.name >= _bound("start")),
     )
     return Query(found.order_by(e.c.id).limit(bindparam("limit")).with_for_update(key_share=True))
 
@@ -100,8 +107,9 @@ def behind(path: str) -> str:
 
 def next_name(connection: Connection, workspace: int, within: Range, start: str) -> str | None:
     """The first name from one on that lies in a folder below the range's."""
+    rest = within._replace(start=max(start, within.start))
     name: str | None = connection.value(
-        _next, workspace=workspace, start=max(start, within.start), end=within.end, at=len(within.start) + 1
+        _next, workspace=workspace, at=len(within.start) + 1, **rest._asdict()
     )
     return name
 
@@ -115,19 +123,20 @@ def count(connection: Connection, workspace: int, within: Range) -> tuple[int, i
 
 def names(connection: Connection, workspace: int, within: Range) -> Iterator[Place]:
     """All active experiments in a folder and below it, by name."""
-    after = ""
     while True:
-        rows = connection.rows(_names, workspace=workspace, after=after, **within._asdict())
+        rows = connection.rows(_names, workspace=workspace, **within._asdict())
         yield from (Place(*row) for row in rows)
         if len(rows) < _CHUNK:
             return
-        after = rows[-1][1]
+        within = within._replace(start=_next_to(rows[-1][1]))
 
 
 def page(connection: Connection, workspace: int, within: Range, after: str, limit: int) -> list[Experiment]:
     """The next active experiments right in a folder, by name."""
-    at = len(within.start) + 1
-    rows = connection.rows(_page, workspace=workspace, after=after, limit=limit, at=at, **within._asdict())
+    rest = within._replace(start=max(_next_to(after), within.start)) if after else within
+    rows = connection.rows(
+        _page, workspace=workspace, limit=limit, at=len(within.start) + 1, **rest._asdict()
+    )
     return load(connection, rows)
 
 
