@@ -191,6 +191,16 @@ def test_permissions_of_places(team: Team, root: Run) -> None:
     checked = _json(root, "permission", "check", "rosa", "-e", "/perm/a")
     assert checked["level"] == "CAN_READ"
     assert "experiments/read" in checked["permissions"]
+    # Who may read there, and why.
+    found = {one["principal"]: one for one in _json(root, "permission", "who", "-e", "/perm/a")}
+    assert found["rosa"]["level"] == "CAN_READ"
+    assert found["rosa"]["reasons"][0]["path"] == "/perm"
+    assert "rosa" not in root("permission", "who", "-e", "/perm/b").stdout
+    rows = read_csv(root("permission", "who", "--folder", "/perm", "-o", "csv").stdout)
+    assert {row["principal"]: row["because"] for row in rows}["rosa"] == "rule on folder /perm"
+    assert {row["principal"]: row["because"] for row in rows}["root"] == "administers the server"
+    assert rosa("permission", "who", "-e", "/perm/a").exit_code == 1
+    assert root("permission", "who").exit_code == 2
     assert root("permission", "unset", "rosa", "-e", "/perm/b").exit_code == 0
     assert {one["name"] for one in _json(rosa, "experiment", "list")} == {"/perm/a", "/perm/b"}
     assert root("permission", "unset", "rosa", "-e", "/perm/b").exit_code == 4

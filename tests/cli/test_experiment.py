@@ -28,6 +28,36 @@ def test_a_life_of_an_experiment(run: Run) -> None:
     assert read_json(run("experiment", "show", number, "-o", "json"))["lifecycle_stage"] == "active"
 
 
+def test_an_experiment_comes_back_though_its_name_is_taken(run: Run) -> None:
+    # Given two deleted experiments of a name, and an active one
+    numbers = []
+    for _ in range(3):
+        made = run("experiment", "create", "/cli/it's/twice", "-o", "json")
+        numbers.append(read_json(made)["experiment_id"])
+        if len(numbers) < 3:
+            assert run("experiment", "delete", "/cli/it's/twice", "--yes").exit_code == 0
+    assert (
+        read_json(run("experiment", "show", "/cli/it's/twice", "-o", "json"))["experiment_id"] == numbers[2]
+    )
+    # When
+    by_name = run("experiment", "restore", "/cli/it's/twice")
+    by_id = run("experiment", "restore", numbers[0])
+    # Then
+    assert (by_name.exit_code, by_id.exit_code) == (2, 1)
+    assert f"{numbers[1]}, {numbers[0]}" in by_name.stderr
+    assert f"runyard experiment restore {numbers[0]} --name" in by_id.stderr
+    # When
+    result = run("experiment", "restore", numbers[0], "--name", "/cli/once")
+    # Then
+    assert result.stdout == "Restored '/cli/it's/twice' as '/cli/once'.\n"
+    assert read_json(run("experiment", "show", "/cli/once", "-o", "json"))["experiment_id"] == numbers[0]
+    # When only one is left in the trash, its name is enough
+    assert run("experiment", "rename", "/cli/it's/twice", "/cli/third").exit_code == 0
+    assert run("experiment", "restore", "/cli/it's/twice/").exit_code == 0
+    assert run("experiment", "restore", "/cli/it's/twice").exit_code == 4
+    assert run("experiment", "restore", "1", "2", "--name", "x").exit_code == 2
+
+
 def test_lists_in_every_form(run: Run, farm: Farm) -> None:
     ids = [farm.experiment(f"/cli/list/{i}") for i in range(3)]
     words = ("experiment", "list", "--filter", "name LIKE '/cli/list/%'")

@@ -126,19 +126,25 @@ def delete(session: Session, names: tuple[str, ...], yes: bool, out: Output) -> 
     out.done(f"In the trash: {told}. To undo: runyard experiment restore {again}", {"deleted": ids})
 
 
-@experiment.command(examples=("runyard experiment restore 12",))
+@experiment.command(
+    examples=("runyard experiment restore 12", "runyard experiment restore 12 --name /Shared/churn-2024")
+)
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--name", "new_name", metavar="NAME", help="Under another name: its own may be taken.")
 @commands.server
 @commands.output
-def restore(session: Session, names: tuple[str, ...], out: Output) -> None:
+def restore(session: Session, names: tuple[str, ...], new_name: str | None, out: Output) -> None:
     """Bring experiments back from the trash."""
     from runyard.client import experiments
 
-    found = [experiments.find(session.http, name) for name in names]
+    if new_name is not None and len(names) > 1:
+        raise click.UsageError("--name gives one experiment its name; restore the others by themselves.")
+    found = [experiments.find_deleted(session.http, name) for name in names]
     for one in found:
-        experiments.restore(session.http, one.experiment_id)
+        experiments.restore(session.http, one.experiment_id, new_name)
     told = ", ".join(f"'{one.name}'" for one in found)
-    out.done(f"Restored {told}.", {"restored": [one.experiment_id for one in found]})
+    under = "" if new_name is None else f" as '{new_name}'"
+    out.done(f"Restored {told}{under}.", {"restored": [one.experiment_id for one in found]})
 
 
 def _item(found: Experiment) -> dict[str, Any]:

@@ -24,6 +24,7 @@ _COMMANDS = {
     "completion": _Listed("completion", "Print a script that completes commands in a shell."),
     "demo": _Listed("demo", "Train models on real data and log them to a running server."),
     "experiment": _Listed("experiment", "Experiments."),
+    "folder": _Listed("folder", "Folders of experiments: what lies in them, moving them."),
     "group": _Listed("group", "Groups of users and service principals."),
     "login": _Listed("login", "Sign in to a server, and use it from now on."),
     "logout": _Listed("login", "Sign out: revoke this machine's token and forget it."),

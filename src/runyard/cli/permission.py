@@ -21,6 +21,12 @@ _LIST = (
     Column("level", whole=True),
     Column("inherited", "flag"),
 )
+_HOLDERS = (
+    Column("principal", whole=True),
+    Column("kind"),
+    Column("level", whole=True),
+    Column("because", whole=True),
+)
 _EFFECTIVE = (Column("principal"), Column("level"), Column("permissions"))
 
 LEVELS = ("none", "read", "edit", "manage")
@@ -96,6 +102,28 @@ def check(session: Session, principal: str, folder: str | None, experiment: str 
 
 
 @permission.command(
+    examples=("runyard permission who -e /Shared/team/churn", "runyard permission who --folder /Shared/team")
+)
+@_place
+@commands.limit
+@commands.server
+@commands.output
+def who(session: Session, folder: str | None, experiment: str | None, limit: int, out: Output) -> None:
+    """List the users and service principals who may read there, with what they may do and why.
+
+    Without a level: a role of your own gives some of reading only; `check` shows what.
+    """
+    from runyard.client import permissions
+
+    _require_place(folder, experiment)
+    found, more = permissions.holders(
+        session.http, session.workspace, path=folder, experiment_id=_id(session, experiment), limit=limit
+    )
+    shown = found if out.form == "json" else [{**one, "because": _because(one["reasons"])} for one in found]
+    out.rows(shown, _HOLDERS, more=more)
+
+
+@permission.command(
     "set",
     examples=(
         "runyard permission set alice edit --folder /Shared/team",
@@ -138,6 +166,24 @@ def unset(session: Session, principal: str, folder: str | None, experiment: str 
     permissions.delete(session.http, session.workspace, principal, **place)
     message = f"No rule for '{principal}' in {folder or experiment} any more."
     out.done(message, {"principal": principal, **place})
+
+
+def _because(reasons: list[dict[str, Any]]) -> str:
+    """Why somebody may do something, in words."""
+    told = []
+    for why in reasons:
+        match why["kind"]:
+            case "administrator":
+                text = "administers the server"
+            case "owner":
+                text = "owns the workspace"
+            case "role":
+                text = f"role {why['role']}"
+            case _:
+                where = "the experiment" if why["experiment_id"] is not None else f"folder {why['path']}"
+                text = f"rule on {where}"
+        told.append(text if why["group"] is None else f"{text}, by group {why['group']}")
+    return "; ".join(told)
 
 
 def _require_place(folder: str | None, experiment: str | None) -> None:

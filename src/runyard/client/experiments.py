@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from runyard.client.address import segment
 from runyard.client.errors import ConfigurationError, NotFound
-from runyard.client.http import MLFLOW, Http, pages
+from runyard.client.http import MLFLOW, NATIVE, Http, pages
 
 VIEWS = {"active": "ACTIVE_ONLY", "deleted": "DELETED_ONLY", "all": "ALL"}
 """What to look at, as people say it, and as the protocol does."""
@@ -99,7 +100,7 @@ def find(http: Http, name_or_id: str) -> Experiment:
     """
     if not name_or_id:
         raise ConfigurationError("An experiment is named by its name or its id; this name is empty.")
-    if not (name_or_id.isascii() and name_or_id.isdigit()):
+    if not _is_id(name_or_id):
         return get_by_name(http, name_or_id)
     try:
         return get(http, name_or_id)
@@ -108,6 +109,26 @@ def find(http: Http, name_or_id: str) -> Experiment:
             return get_by_name(http, name_or_id)
         except NotFound:
             raise missing from None
+
+
+def find_deleted(http: Http, name_or_id: str) -> Experiment:
+    """An experiment in the trash by its name, or any by its id: a name may be an active one's again.
+
+    Raises:
+        ConfigurationError: several experiments in the trash have the name.
+        ClientError: see `errors`.
+    """
+    if _is_id(name_or_id) or not name_or_id:
+        return find(http, name_or_id)
+    name = name_or_id.rstrip("/") if name_or_id.startswith("/") else name_or_id
+    quoted = name.replace("'", "''")
+    found, _ = search(http, filter_text=f"name = '{quoted}'", view="deleted", limit=100)
+    if len(found) > 1:
+        ids = ", ".join(one.experiment_id for one in found)
+        raise ConfigurationError(
+            f"Several experiments in the trash are called '{name}'; name one by its id: {ids}."
+        )
+    return found[0] if found else get_by_name(http, name)
 
 
 def create(
@@ -145,10 +166,14 @@ def delete(http: Http, experiment_id: str) -> None:
     http.post(f"{MLFLOW}/experiments/delete", {"experiment_id": experiment_id})
 
 
-def restore(http: Http, experiment_id: str) -> None:
-    """Bring an experiment back from the trash.
+def restore(http: Http, experiment_id: str, name: str | None = None) -> None:
+    """Bring an experiment back from the trash, under its own name or another one.
 
     Raises:
         ClientError: see `errors`.
     """
-    http.post(f"{MLFLOW}/experiments/restore", {"experiment_id": experiment_id})
+    http.post(f"{NATIVE}/experiments/{segment(experiment_id)}/restore", {"name": name})
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit()

@@ -45,6 +45,24 @@ def effective(
     return found or {"principal": principal, "level": None, "permissions": []}
 
 
+def holders(
+    http: Http,
+    workspace: str,
+    *,
+    path: str | None = None,
+    experiment_id: str | None = None,
+    limit: int = 0,
+) -> tuple[list[Object], bool]:
+    """Who may read, edit or manage a folder or an experiment, and why; by name.
+
+    Raises:
+        ClientError: see `errors`.
+    """
+    query: Query = {"path": path, "experiment_id": experiment_id}
+    at = f"{NATIVE}/workspaces/{segment(workspace)}/access"
+    return pages(native_page(http, at, query), limit)
+
+
 def put(
     http: Http,
     workspace: str,

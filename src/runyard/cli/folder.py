@@ -1,0 +1,85 @@
+"""`runyard folder`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from runyard.cli import asking, commands, texts
+from runyard.cli.commands import Group
+from runyard.cli.output import Column, Output
+from runyard.cli.session import Session
+
+_LIST = (
+    Column("path", head="folder or experiment", whole=True),
+    Column("experiment_id", head="experiment id", whole=True),
+    Column("experiments", "number"),
+    Column("experiments_below", "number", "with those below"),
+)
+
+
+@click.group(cls=Group)
+def folder() -> None:
+    """Folders of experiments: an experiment's name is its path, as in /Shared/team/churn.
+
+    A folder is there while an experiment lies in it. What is permitted in it says `runyard permission`.
+    """
+
+
+@folder.command("list", examples=("runyard folder list", "runyard folder list /Shared/team -o json"))
+@click.argument("path", default="/")
+@commands.limit
+@commands.server
+@commands.output
+def list_(session: Session, path: str, limit: int, out: Output) -> None:
+    """List what lies in the folder PATH, or at the top: folders first, then experiments."""
+    from runyard.client import folders
+
+    below, more_below = folders.listing(session.http, path, limit=limit)
+    inside, more_inside = folders.experiments(session.http, path, limit=limit)
+    found = [{"kind": "folder", **one} for one in below]
+    found += [{"kind": "experiment", "path": one["name"], **one} for one in inside]
+    shown = found[:limit] if limit else found
+    more = more_below or more_inside or len(shown) < len(found)
+    out.rows(shown, _LIST, more=more, empty="There is no experiment.")
+
+
+@folder.command(
+    examples=(
+        "runyard folder move /Shared/team /Archive/team --dry-run",
+        "runyard folder move /Shared/team /Archive/team --yes",
+    )
+)
+@click.argument("path", metavar="SOURCE")
+@click.argument("to", metavar="DESTINATION")
+@click.option("--dry-run", is_flag=True, help="Only tell what would move.")
+@commands.yes
+@commands.server
+@commands.output
+def move(session: Session, path: str, to: str, dry_run: bool, yes: bool, out: Output) -> None:
+    """Give the folder SOURCE the path DESTINATION, with all that is in it; or change nothing.
+
+    Its experiments, those in the trash too, get new names, and its rules stand at the new path. An experiment
+    that is called as the folder moves along.
+    """
+    from runyard.client import folders
+
+    if dry_run or not yes:
+        would = folders.move(session.http, path, to, dry_run=True)
+        if dry_run:
+            out.done(f"Would move {_told(would)} from '{path}' to '{to}'.", would)
+            return
+        asking.sure(f"Move {_told(would)} from '{path}' to '{to}'?", yes=yes)
+    moved = folders.move(session.http, path, to)
+    out.done(f"Moved {_told(moved)} from '{path}' to '{to}'.", moved)
+
+
+def _told(moved: dict[str, Any]) -> str:
+    """How much it is, in words."""
+    told = [texts.count(moved["experiments"], "experiment")]
+    if moved["deleted"]:
+        told.append(f"{moved['deleted']:,} in the trash")
+    if moved["rules"]:
+        told.append(texts.count(moved["rules"], "rule"))
+    return ", ".join(told)
