@@ -71,8 +71,6 @@ def check_errors():
     with fails("RESOURCE_DOES_NOT_EXIST"):
         CLIENT.delete_experiment("999999999")
     CLIENT.delete_experiment(experiment_id)
-    with fails("RESOURCE_ALREADY_EXISTS"):
-        CLIENT.create_experiment(name)
     if not PEER:  # MLflow's server answers 500, which its clients then repeat for minutes
         with fails("INVALID_PARAMETER_VALUE"):
             CLIENT.rename_experiment(experiment_id, unique("late"))
@@ -80,6 +78,32 @@ def check_errors():
         CLIENT.set_experiment_tag(experiment_id, "key", "value")
     with fails("INVALID_PARAMETER_VALUE"):
         CLIENT.create_run(experiment_id)
+
+
+def check_name_of_a_deleted_one():
+    name = unique("again")
+    first = mlflow.create_experiment(name)
+    mlflow.delete_experiment(first)
+    assert mlflow.get_experiment_by_name(name).experiment_id == first
+    try:
+        mlflow.set_experiment(name)  # the client itself looks whether it is deleted
+    except mlflow.exceptions.MlflowException as error:
+        assert "deleted" in str(error)
+    else:
+        raise AssertionError("a deleted experiment was chosen")
+    if PEER:
+        return  # MLflow's server keeps the name until somebody runs `mlflow gc`
+    second = mlflow.create_experiment(name)
+    assert second != first
+    assert mlflow.get_experiment_by_name(name).experiment_id == second
+    mlflow.set_experiment(name)
+    with mlflow.start_run() as run:
+        assert run.info.experiment_id == second
+    with fails("RESOURCE_ALREADY_EXISTS", second):
+        CLIENT.restore_experiment(first)
+    CLIENT.rename_experiment(second, unique("out of the way"))
+    CLIENT.restore_experiment(first)
+    assert mlflow.get_experiment_by_name(name).experiment_id == first
 
 
 def check_search():
@@ -118,6 +142,7 @@ def main():
     check_life()
     check_artifact_location()
     check_errors()
+    check_name_of_a_deleted_one()
     check_search()
     report()
 

@@ -36,6 +36,7 @@ experiment = Table(
     Column("last_update_time", BigInteger, nullable=False),
     # A name is taken once among the active ones: see `define_partial_indexes`.
     Index("ix_experiment_listing", "workspace_id", "lifecycle", "creation_time", "id"),
+    Index("ix_experiment_workspace_id_name", "workspace_id", "name", "lifecycle"),
     # An id is never given twice: clients may still hold that of one that was purged.
     sqlite_autoincrement=True,
 )
@@ -288,18 +289,20 @@ run_model = Table(
 
 def define_partial_indexes() -> None:
     """Add the indexes that hold only some rows: the names of active experiments, of which each is taken
-    once, and what lies in the trash, by the name or the time; what is in use costs these nothing.
+    once, and the runs and models in the trash, by the time; what is in use costs these nothing.
 
     Only who compares the tables with the migrations needs them, and to name an option of PostgreSQL's is to
     import its dialect, which takes a tenth of a start.
     """
-    c = experiment.c
-    for name, columns, where in (
-        ("ix_experiment_name", (c.workspace_id, c.name), text("lifecycle = 0")),
-        ("ix_experiment_trash", (c.workspace_id, c.name, c.last_update_time, c.id), text("lifecycle = 1")),
-    ):
-        unique = name == "ix_experiment_name"
-        Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+    c, active = experiment.c, text("lifecycle = 0")
+    Index(
+        "ix_experiment_active_name",
+        c.workspace_id,
+        c.name,
+        unique=True,
+        sqlite_where=active,
+        postgresql_where=active,
+    )
     for table in (run, logged_model):
         c = table.c
         deleted = c.deleted_time.is_not(None)

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 MAX_PAGE = 1000
 # A move is one transaction, for which all others wait.
-MAX_MOVED = 2_000
+MAX_MOVED = 5_000
 
 
 class Folder(Value, frozen=True, gc=False):

@@ -18,8 +18,9 @@ COLUMNS = (e.c.id, e.c.name, e.c.artifact_location, e.c.lifecycle, e.c.creation_
 # Whether anybody sees it.
 IS_THERE = e.c.lifecycle < int(Lifecycle.PURGED)
 
-# In the words of the partial indexes of names, or these would not be used.
-IS_ACTIVE, IS_DELETED = text("experiment.lifecycle = 0"), text("experiment.lifecycle = 1")
+# In the words of the index of active ones' names, or it would not be used.
+IS_ACTIVE = text("experiment.lifecycle = 0")
+IS_DELETED = e.c.lifecycle == int(Lifecycle.DELETED)
 # How many deleted ones of one name are looked at.
 _MOST_OF_NAME = 100
 
@@ -36,7 +37,7 @@ _deleted_by_name = Query(
 _active_names = Query(
     select(e.c.name, e.c.id)
     .where(e.c.workspace_id == bindparam("workspace"), in_list(e.c.name, "names"), IS_ACTIVE)
-    .with_hint(e, "INDEXED BY ix_experiment_name", "sqlite")
+    .with_hint(e, "INDEXED BY ix_experiment_active_name", "sqlite")
 )
 _homes = Query(
     select(e.c.id, e.c.lifecycle, e.c.artifact_location, e.c.workspace_id, e.c.name)
@@ -223,8 +224,9 @@ def search(
     limit: int,
 ) -> list[tuple[Row, Experiment]]:
     """The next experiments in an order, each with the values of its sort keys."""
+    stage = IS_ACTIVE if lifecycles == [Lifecycle.ACTIVE] else e.c.lifecycle.in_(lifecycles)
     statement = select(*COLUMNS, *(k.expression.label(f"k{i}") for i, k in enumerate(keys))).where(
-        e.c.workspace_id == workspace, e.c.lifecycle.in_(lifecycles), *where
+        e.c.workspace_id == workspace, stage, *where
     )
     if position is not None:
         statement = statement.where(after(keys, position))

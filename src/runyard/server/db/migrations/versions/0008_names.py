@@ -14,7 +14,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-_ACTIVE, _DELETED = sa.text("lifecycle = 0"), sa.text("lifecycle = 1")
+_ACTIVE = sa.text("lifecycle = 0")
 
 
 def upgrade() -> None:
@@ -23,20 +23,14 @@ def upgrade() -> None:
     else:
         op.drop_constraint("uq_experiment_workspace_id_name", "experiment", type_="unique")
     op.create_index(
-        "ix_experiment_name",
+        "ix_experiment_active_name",
         "experiment",
         ["workspace_id", "name"],
         unique=True,
         sqlite_where=_ACTIVE,
         postgresql_where=_ACTIVE,
     )
-    op.create_index(
-        "ix_experiment_trash",
-        "experiment",
-        ["workspace_id", "name", "last_update_time", "id"],
-        sqlite_where=_DELETED,
-        postgresql_where=_DELETED,
-    )
+    op.create_index("ix_experiment_workspace_id_name", "experiment", ["workspace_id", "name", "lifecycle"])
 
 
 def _make_anew() -> None:
