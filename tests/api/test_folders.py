@@ -272,6 +272,21 @@ def test_moves_and_creations_at_once_leave_each_name_once(pair: tuple[Api, Api])
         assert {moved.error, made.error} <= {(200, None), TAKEN}
 
 
+def test_of_two_moves_of_one_folder_one_wins(pair: tuple[Api, Api]) -> None:
+    for i in range(ROUNDS // 3):
+        # Given
+        made = {pair[0].experiment(f"/from {i}/{name}"): name for name in "abc"}
+        # When
+        replies = race_unlike(
+            pair, *((f"{FOLDERS}/move", {"path": f"/from {i}", "to": f"/to {i} {to}"}) for to in range(2))
+        )
+        # Then
+        assert sorted(reply.error for reply in replies) == [(200, None), MISSING]
+        to = 0 if replies[0].status == 200 else 1
+        found = everything(pair[1])
+        assert {found[key] for key in made} == {f"/to {i} {to}/{name}" for name in "abc"}
+
+
 def race_unlike(pair: tuple[Api, Api], *requests: tuple[str, dict[str, Any]]) -> list[Reply]:
     """Each server gets its request at the same time."""
     with ThreadPoolExecutor(2) as threads:

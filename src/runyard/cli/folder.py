@@ -21,9 +21,10 @@ _LIST = (
 
 @click.group(cls=Group)
 def folder() -> None:
-    """Folders of experiments: an experiment's name is its path, as in /Shared/team/churn.
+    """Folders of experiments: what lies in them, moving them.
 
-    A folder is there while an experiment lies in it. What is permitted in it says `runyard permission`.
+    An experiment's name is its path, as in /Shared/team/churn; a folder is there while an experiment lies in
+    it. What is permitted in it says `runyard permission`.
     """
 
 
