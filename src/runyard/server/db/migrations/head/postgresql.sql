@@ -499,4 +499,12 @@ ALTER TABLE login_code ALTER COLUMN hash SET STORAGE EXTERNAL;
 
 ALTER TABLE login_code ALTER COLUMN challenge SET STORAGE EXTERNAL;
 
-UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0006'
+UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0006';
+
+ALTER TABLE experiment DROP CONSTRAINT uq_experiment_workspace_id_name;
+
+CREATE UNIQUE INDEX ix_experiment_active_name ON experiment (workspace_id, name) WHERE lifecycle = 0;
+
+CREATE INDEX ix_experiment_workspace_id_name ON experiment (workspace_id, name, lifecycle);
+
+UPDATE alembic_version SET version_num='0008' WHERE alembic_version.version_num = '0007'

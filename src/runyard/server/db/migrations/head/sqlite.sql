@@ -561,4 +561,32 @@ CREATE TABLE login_code (
 
 CREATE INDEX ix_login_code_expiry_time ON login_code (expiry_time);
 
-UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0006'
+UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0006';
+
+ALTER TABLE experiment RENAME TO experiment_before;
+
+CREATE TABLE experiment (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	workspace_id BIGINT NOT NULL,
+	name TEXT NOT NULL,
+	artifact_location TEXT NOT NULL,
+	lifecycle SMALLINT NOT NULL,
+	creation_time BIGINT NOT NULL,
+	last_update_time BIGINT NOT NULL
+);
+
+INSERT INTO experiment (id, workspace_id, name, artifact_location, lifecycle, creation_time, last_update_time) SELECT id, workspace_id, name, artifact_location, lifecycle, creation_time, last_update_time FROM experiment_before ORDER BY id;
+
+DELETE FROM sqlite_sequence WHERE name = 'experiment';
+
+INSERT INTO sqlite_sequence (name, seq) SELECT 'experiment', seq FROM sqlite_sequence WHERE name = 'experiment_before';
+
+DROP TABLE experiment_before;
+
+CREATE INDEX ix_experiment_listing ON experiment (workspace_id, lifecycle, creation_time, id);
+
+CREATE UNIQUE INDEX ix_experiment_active_name ON experiment (workspace_id, name) WHERE lifecycle = 0;
+
+CREATE INDEX ix_experiment_workspace_id_name ON experiment (workspace_id, name, lifecycle);
+
+UPDATE alembic_version SET version_num='0008' WHERE alembic_version.version_num = '0007'
