@@ -234,3 +234,20 @@ def test_a_name_means_what_one_may_see(team: Team, made: dict[str, str]) -> None
     for who, wanted in (("owner", active), ("reader", made["/c/x"])):
         found = team[who].get("experiments/get-by-name", {"experiment_name": "/c/x"}).ok()["experiment"]
         assert found["experiment_id"] == wanted
+
+
+def test_rules_of_who_is_deleted_move_too(team: Team, made: dict[str, str]) -> None:
+    # Given somebody in the trash who was kept out of the folder, and a rule that waits where it goes to
+    rule(team, "reader", "NO_PERMISSION", path="/a/secret")
+    rule(team, "reader", "CAN_READ", path="/d/secret")
+    rule(team, "reader", "CAN_EDIT", path="/a-b")
+    reader = team["admin"].get(f"{NATIVE}/users/reader").ok()["id"]
+    team["admin"].delete(f"{NATIVE}/users/reader").ok()
+    # When
+    move(team, "owner", "/a", "/d").ok()
+    team["admin"].post(f"{NATIVE}/trash/restore", {"items": [{"kind": "user", "id": reader}]}).ok()
+    # Then
+    assert [one for one in rules(team) if one[1] == "reader"] == [
+        ("/a-b", "reader", "CAN_EDIT"),
+        ("/d/secret", "reader", "NO_PERMISSION"),
+    ]

@@ -19,7 +19,7 @@ from runyard.server.auth.service.members import must_be_somebody
 from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.service.policy import require, sees
 from runyard.server.auth.store import grants as store
-from runyard.server.auth.store import groups, principals
+from runyard.server.auth.store import groups, held, principals
 from runyard.server.auth.types import Identity, Place, Principal, PrincipalKind, WorkspaceRef, ancestors
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
@@ -283,6 +283,7 @@ def move_rules(tx: Transaction, principal: Principal, path: str, to: str, *, dry
         # A folder that moves up: a rule's new path may be another one's old path. The shorter one goes first.
         ordered = sorted(moves.items(), key=lambda item: len(item[1]))
         store.move_folder_rules(tx, workspace, [(number, old, new) for (number, old), new in ordered])
+        held.move_rules(tx, workspace, path, to)
         for rule, number in found:
             level, new = rule.level.name.lower(), moves[number, rule.path]
             note(tx, principal, "rule.move", "folder", rule.path, holder=rule.principal, level=level, to=new)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Table,
+    and_,
     bindparam,
     delete,
     literal_column,
@@ -111,6 +112,23 @@ _forget = [
     Query(delete(t.deleted_role_assignment).where(in_list(_da.role_id, "ids"))),
     *(Query(delete(deleted).where(in_list(deleted.c.principal_id, "ids"))) for _, deleted in _RULES),
 ]
+_df = t.deleted_folder_rule.c
+_take_below = _take(
+    t.deleted_folder_rule,
+    t.deleted_folder_rule,
+    _df.workspace_id == bindparam("workspace"),
+    or_(_df.path == bindparam("path"), and_(_df.path >= bindparam("start"), _df.path < bindparam("end"))),
+)
+_weaken = Query(
+    update(t.deleted_folder_rule)
+    .where(
+        _df.principal_id == bindparam("pid"),
+        _df.workspace_id == bindparam("workspace"),
+        _df.path == bindparam("place"),
+        _df.level > bindparam("most"),
+    )
+    .values(level=bindparam("most"))
+)
 _end_credentials = [
     Query(delete(table).where(table.c.principal_id == bindparam("pid"))) for table in (t.token, t.login_code)
 ]
@@ -134,6 +152,23 @@ def give_back(tx: Transaction, ids: Sequence[int]) -> None:
     _insert(tx, t.role_assignment, tx.returning(_take_roles, ids=list(ids)))
     for query, target in _take_rules:
         _insert(tx, target, tx.returning(query, ids=list(ids)))
+
+
+def move_rules(tx: Transaction, workspace_id: int, path: str, to: str) -> None:
+    """Let the rules of deleted principals move with a folder; of two that meet, the weaker one stays."""
+    within = {"path": path, "start": f"{path}/", "end": f"{path}0"}
+    rows = [
+        (pid, workspace, to + old[len(path) :], level)
+        for pid, workspace, old, level in tx.returning(_take_below, workspace=workspace_id, **within)
+    ]
+    _insert(tx, t.deleted_folder_rule, rows)
+    tx.execute_many(
+        _weaken,
+        [
+            {"pid": pid, "workspace": workspace, "place": new, "most": level}
+            for pid, workspace, new, level in rows
+        ],
+    )
 
 
 def bind_role(tx: Transaction, name: str, role_id: int) -> None:
