@@ -59,6 +59,7 @@ def test_every_request_that_names_an_experiment_is_tested_here(
         "experiments/delete-experiment-tag",
         "experiments/search-datasets",
         "experiments/{experiment_id}/keys",
+        "experiments/{experiment_id}/quotas",
         "runs/create",
         "runs/search",
         "runs/table",
@@ -122,6 +123,9 @@ def test_searches_find_what_is_in_it(team: Team) -> None:
     keys = team.api.get(f"{NATIVE}experiments/0/keys").ok()
     assert keys == team.api.get(f"{NATIVE}experiments/{team.own}/keys").ok()
     assert keys["metrics"] == ["m"]
+    quotas = team.api.get(f"{NATIVE}experiments/0/quotas").ok()
+    assert quotas == team.api.get(f"{NATIVE}experiments/{team.own}/quotas").ok()
+    assert {one["name"]: one["used"] for one in quotas["items"]}["runs_per_experiment"] == 1
 
 
 def test_what_is_in_it_goes_and_comes_back(team: Team) -> None:

@@ -105,7 +105,11 @@ class Things(Place):
         path = route.path.replace("{path:path}", at).replace("{tag_key:path}", MARK)
         path = path.replace("{upload_id}", self.upload).replace("{number}", "1")
         path = path.replace("{workspace}", self.api.workspace)
-        return path.replace("{experiment_id}", self.experiment).replace("{model_id}", self.model)
+        return (
+            path.replace("{experiment_id}", self.experiment)
+            .replace("{run_id}", self.run)
+            .replace("{model_id}", self.model)
+        )
 
     def valid(self, route: Route) -> dict[str, Any]:
         """A request that the route takes."""

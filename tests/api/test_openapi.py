@@ -77,7 +77,13 @@ class Server:
         api.post(f"{native}/users", {"name": somebody[0], "password": somebody[1], "is_admin": True}).ok()
         self.api = api.as_(password=somebody)
         # Nothing of this can lock the caller out: it is the last administrator.
-        self.in_path = {"workspace": "default", "name": "somebody", "member": "somebody", "role": "Reader"}
+        self.in_path = {
+            "run_id": run,
+            "workspace": "default",
+            "name": "somebody",
+            "member": "somebody",
+            "role": "Reader",
+        }
         self.names = {"service-principals": "program", "groups": "group", "roles": "Curator"}
         self.known: dict[str, Any] = {
             "experiment_id": experiment,

@@ -116,3 +116,37 @@ def test_counts_leave_out_what_one_may_not_see(database_url: str, tmp_path: Path
         assert seen["ada"]["runs"]["active"] == 2
         assert seen["bob"]["experiments"]["active"] == 2
         assert seen["bob"]["runs"]["active"] == 1
+
+
+def test_what_is_used_leaves_out_what_one_may_not_see(database_url: str, tmp_path: Path) -> None:
+    people = {"ada": {"alpha": "Owner"}, "bob": {"alpha": "Reader"}, "eve": {"alpha": "Reader"}}
+    with team(database_url, tmp_path, people) as (api, as_):
+        # Given two experiments with a run and a file each; bob is kept out of one of them
+        for name, size in (("/open/x", 3), ("/secret/y", 40)):
+            made = api.request(
+                "POST", "/w/alpha/api/2.0/mlflow/experiments/create", {"name": name}, headers=as_("ada")
+            ).ok()
+            sent = {"experiment_id": made["experiment_id"]}
+            run = api.request("POST", "/w/alpha/api/2.0/mlflow/runs/create", sent, headers=as_("ada")).ok()
+            root = run["run"]["info"]["artifact_uri"].removeprefix("mlflow-artifacts:/")
+            at = f"/w/alpha/api/2.0/mlflow-artifacts/artifacts/{root}/f"
+            api.request("PUT", at, content=b"x" * size, headers=as_("ada")).ok()
+        details = api.request("GET", path("alpha"), headers=as_("ada")).ok()
+        Database(database_url).insert(
+            "folder_rule", workspace_id=int(details["id"]), principal_id=2, path="/secret", level=0
+        )
+        # When
+        seen = {who: api.request("GET", path("alpha"), headers=as_(who)).ok() for who in people}
+        # Then
+        used = {
+            who: {quota["name"]: quota["used"] for quota in found["quotas"]} for who, found in seen.items()
+        }
+        for who in ("ada", "eve"):
+            assert seen[who]["storage"] == {"bytes": 43, "files": 2}
+            assert used[who]["runs_per_workspace"] == 2
+            assert used[who]["artifact_bytes_per_workspace"] == 43
+        assert seen["bob"]["storage"] == {"bytes": 3, "files": 1}
+        assert set(used["bob"].values()) == {None}
+        listed = api.request("GET", path("alpha", "/quotas"), headers=as_("bob")).ok()["items"]
+        assert listed == seen["bob"]["quotas"]
+        assert {quota["name"]: quota["limit"] for quota in listed}["points_per_run"] == 100_000_000

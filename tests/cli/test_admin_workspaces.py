@@ -74,6 +74,10 @@ def test_quotas_are_shown_and_set(root: Run) -> None:
     assert {one["name"]: one["limit"] for one in again}["params_per_run"] is not None
     rows = read_csv(root("workspace", "quotas", "small", "-o", "csv").stdout)
     assert {row["name"]: row["limit"] for row in rows}["runs_per_workspace"] == "1"
+    for command in ("quotas", "show"):
+        text = root("workspace", command, "small").stdout
+        line = next(line for line in text.splitlines() if line.startswith("runs_per_workspace"))
+        assert line.split() == ["runs_per_workspace", "workspace", "0", "1", "0", "%"]
     assert root("workspace", "quotas", "small", "--set", "runs_per_workspace=many").exit_code == 2
     assert root("workspace", "quotas", "small", "--set", "no_such_quota=1").exit_code == 1
 

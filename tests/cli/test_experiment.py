@@ -18,6 +18,10 @@ def test_a_life_of_an_experiment(run: Run) -> None:
     assert shown == read_json(run("experiment", "show", number, "-o", "json"))
     # Then
     assert (shown["name"], shown["tags"], shown["runs"]) == ("/cli/life", {"team": "a", "note": "=x"}, 0)
+    assert {quota["name"]: quota["used"] for quota in shown["quotas"]}["runs_per_experiment"] == 0
+    text = run("experiment", "show", number).stdout
+    line = next(line for line in text.splitlines() if line.startswith("runs_per_experiment"))
+    assert line.split() == ["runs_per_experiment", "experiment", "0", "none"]
     # When it is renamed, deleted, restored
     told = run("experiment", "rename", "/cli/life", "/cli/second life").stdout
     assert told == f"Renamed experiment {number} from '/cli/life' to '/cli/second life'.\n"

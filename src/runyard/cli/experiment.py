@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runyard.cli import asking, commands
+from runyard.cli import asking, commands, quotas
 from runyard.cli.commands import Group
 from runyard.cli.output import Column, Output
 from runyard.cli.session import Session
@@ -63,12 +63,15 @@ def list_(session: Session, filter_text: str, view: str, limit: int, out: Output
 @commands.server
 @commands.output
 def show(session: Session, name: str, out: Output) -> None:
-    """Show an experiment."""
+    """Show an experiment and its quotas."""
     from runyard.client import experiments, runs
 
     found = experiments.find(session.http, name)
     count = runs.count(session.http, [found.experiment_id])
-    out.item({**_item(found), "runs": count.count, "more_runs": count.more}, _ONE)
+    used = experiments.quotas(session.http, found.experiment_id)
+    out.item({**_item(found), "runs": count.count, "more_runs": count.more, "quotas": used}, _ONE)
+    if out.for_people:
+        quotas.section(out, used)
 
 
 @experiment.command(examples=("runyard experiment create /Shared/churn --tag team=growth",))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runyard.cli import commands
+from runyard.cli import commands, quotas
 from runyard.cli.commands import Command
 from runyard.cli.output import Column, Output
 from runyard.cli.session import Session
@@ -34,6 +34,7 @@ _METRICS = (
     Column("timestamp", "time", "logged"),
 )
 _CSV = (Column("kind"), Column("key"), Column("value"))
+_OF_QUOTA = ("used", "limit")
 
 
 @click.command(
@@ -44,10 +45,11 @@ _CSV = (Column("kind"), Column("key"), Column("value"))
 @commands.server
 @commands.output
 def show(session: Session, name: str, all_tags: bool, out: Output) -> None:
-    """Show a run: what it is, its params, its metrics' last values, its tags."""
+    """Show a run: what it is, its params, its metrics' last values, its tags, its quotas."""
     from runyard.client import runs
 
     item = item_of(runs.find(session.http, name))
+    item["quotas"] = runs.quotas(session.http, item["run_id"])
     if out.form == "json":
         out.json(item)
         return
@@ -64,6 +66,7 @@ def show(session: Session, name: str, all_tags: bool, out: Output) -> None:
         if rows:
             out.title(title)
             out.table(rows, columns)
+    quotas.section(out, item["quotas"])
 
 
 def item_of(run: Run) -> dict[str, Any]:
@@ -101,4 +104,5 @@ def _long(item: dict[str, Any], tags: dict[str, str]) -> list[dict[str, Any]]:
         *({"kind": "param", "key": key, "value": value} for key, value in item["params"].items()),
         *({"kind": "metric", "key": key, "value": point["value"]} for key, point in item["metrics"].items()),
         *({"kind": "tag", "key": key, "value": value} for key, value in tags.items()),
+        *({"kind": kind, "key": q["name"], "value": q[kind]} for q in item["quotas"] for kind in _OF_QUOTA),
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runyard.cli import asking, commands
+from runyard.cli import quotas as quota_tables
 from runyard.cli.commands import Group
 from runyard.cli.output import Column, Output
 from runyard.cli.session import Session
@@ -44,7 +45,7 @@ _QUOTAS = (
     Column("limit", "number"),
     Column("used", "number"),
     Column("unit"),
-    Column("scope", head="each"),
+    Column("scope"),
     Column("counts"),
 )
 
@@ -77,11 +78,13 @@ def list_(session: Session, state: str | None, limit: int, out: Output) -> None:
 @commands.server
 @commands.output
 def show(session: Session, name: str | None, out: Output) -> None:
-    """Show a workspace: what it holds, what it takes, where clients reach it."""
+    """Show a workspace: what it holds, what it takes, where clients reach it, its quotas."""
     from runyard.client import workspaces
 
     found = workspaces.get(session.http, name or session.workspace)
     out.item(found if out.form == "json" else _flat(found), _ONE)
+    if out.for_people:
+        quota_tables.section(out, found["quotas"])
 
 
 @workspace.command(
@@ -266,7 +269,11 @@ def quotas(session: Session, name: str | None, limits: tuple[str, ...], out: Out
     wanted = {key: _limit(key, value) for key, value in commands.pairs(limits, "--set").items()}
     if wanted:
         workspaces.set_quotas(session.http, name, wanted)
-    out.rows(workspaces.quotas(session.http, name), _QUOTAS)
+    found = workspaces.quotas(session.http, name)
+    if out.for_people:
+        quota_tables.table(out, found)
+    else:
+        out.rows(found, _QUOTAS)
 
 
 def _limit(name: str, text: str) -> int | str | None:

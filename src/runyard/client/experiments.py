@@ -6,7 +6,7 @@ import msgspec
 
 from runyard.client.address import segment
 from runyard.client.errors import ConfigurationError, NotFound
-from runyard.client.http import MLFLOW, NATIVE, Http, pages
+from runyard.client.http import MLFLOW, NATIVE, Http, Object, native_page, pages
 
 VIEWS = {"active": "ACTIVE_ONLY", "deleted": "DELETED_ONLY", "all": "ALL"}
 """What to look at, as people say it, and as the protocol does."""
@@ -129,6 +129,15 @@ def find_deleted(http: Http, name_or_id: str) -> Experiment:
             f"Several experiments in the trash are called '{name}'; name one by its id: {ids}."
         )
     return found[0] if found else get_by_name(http, name)
+
+
+def quotas(http: Http, experiment_id: str) -> list[Object]:
+    """What is used of an experiment's quotas, as `workspaces.quotas` has them.
+
+    Raises:
+        ClientError: see `errors`.
+    """
+    return pages(native_page(http, f"{NATIVE}/experiments/{segment(experiment_id)}/quotas"), 0)[0]
 
 
 def create(

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import msgspec
 
 from runyard.client import experiments
+from runyard.client.address import segment
 from runyard.client.errors import ConfigurationError
 from runyard.client.experiments import VIEWS, Tag
-from runyard.client.http import MLFLOW, NATIVE, Http, Object, pages
+from runyard.client.http import MLFLOW, NATIVE, Http, Object, native_page, pages
 
 ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 """The states that a run doesn't leave by itself."""
@@ -196,6 +197,15 @@ def keys(http: Http, experiment_id: str) -> Keys:
     """
     found: Keys = http.get(f"{NATIVE}/experiments/{experiment_id}/keys", kind=Keys)
     return found
+
+
+def quotas(http: Http, run_id: str) -> list[Object]:
+    """What is used of a run's quotas, as `workspaces.quotas` has them.
+
+    Raises:
+        ClientError: see `errors`.
+    """
+    return pages(native_page(http, f"{NATIVE}/runs/{segment(run_id)}/quotas"), 0)[0]
 
 
 def delete(http: Http, run_id: str) -> None:

@@ -43,6 +43,8 @@ def test_who_may_not_read_runs_finds_none(team: Team, filled: tuple[str, str]) -
     assert stranger.post(f"{NATIVE}/runs/table", {"experiment_ids": [experiment]}).ok()["run_ids"] == []
     assert stranger.post(f"{NATIVE}/runs/count", {"experiment_ids": [experiment]}).ok()["count"] == 0
     assert stranger.get(f"{NATIVE}/experiments/{experiment}/keys").status == 403
+    assert stranger.get(f"{NATIVE}/experiments/{experiment}/quotas").status == 403
+    assert stranger.get(f"{NATIVE}/runs/{run}/quotas").status == 403
 
 
 def test_a_rename_goes_by_the_rules_of_the_new_folder(team: Team) -> None:
@@ -70,6 +72,10 @@ def test_a_runs_token_measures_no_model_of_another_run(team: Team, filled: tuple
     assert holder.post("runs/log-metric", of_other).status == 404
     assert holder.post("runs/log-metric", {"run_id": run, **POINT}).status == 200
     assert holder.get(f"{NATIVE}/experiments/{experiment}/keys").ok()["metrics"] == []
+    told = holder.get(f"{NATIVE}/experiments/{experiment}/quotas").ok()["items"]
+    assert {one["used"] for one in told} == {None}
+    assert holder.get(f"{NATIVE}/runs/{run}/quotas").ok()["items"][0]["used"] == 1
+    assert holder.get(f"{NATIVE}/runs/{filled[1]}/quotas").status == 404
     found = holder.post("experiments/search-datasets", {"experiment_ids": [experiment]}).ok()
     assert "dataset_summaries" not in found
 

@@ -64,6 +64,7 @@ from runyard.server.tracking.service import (
     Runs,
     RunSearch,
     RunsTable,
+    TrackingQuotas,
     places,
 )
 from runyard.server.web import Route
@@ -112,7 +113,10 @@ def _native(parts: Parts, search: RunSearch) -> list[Route]:
     return [
         *WorkspaceRoutes(parts.workspaces).routes(),
         *TrackingRoutes(
-            Charts(database, keys), RunsTable(database, keys, search), RunBulk(database, keys)
+            Charts(database, keys),
+            RunsTable(database, keys, search),
+            RunBulk(database, keys),
+            TrackingQuotas(database, keys, parts.room),
         ).routes(),
         *ExperimentRoutes(Experiments(database, parts.gate.forget)).routes(),
         *FolderRoutes(Folders(database, parts.gate.forget)).routes(),

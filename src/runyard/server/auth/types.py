@@ -213,6 +213,11 @@ class Access:
         levels = (*self.folders.values(), *self.experiments.values())
         return not self.owner and Level.NONE in levels
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether nothing of the workspace's experiments is hidden from this principal."""
+        return self.scope is None and Permission.EXPERIMENT_READ in self.permissions and not self.kept_out
+
     def admits(self, permission: Permission) -> bool:
         """Whether the permission is held anywhere in the workspace; where, `allows` decides."""
         if permission in self.permissions:

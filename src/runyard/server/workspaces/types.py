@@ -120,7 +120,8 @@ class QuotaUse(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         name: a field of `Quotas`.
         limit: None for none.
-        used: how much of it, where it is one of the workspace; None for those of each run or experiment.
+        used: how much of it; None where it isn't one of what is shown (a workspace has no points of a run),
+            and for whom the number would tell of what it may not see.
     """
 
     name: str
@@ -129,7 +130,7 @@ class QuotaUse(msgspec.Struct, frozen=True, gc=False):
 
 
 class Details(msgspec.Struct, frozen=True):
-    """A workspace with all that is known of it."""
+    """A workspace with all that is known of it; what is counted and used is what the reader may see."""
 
     workspace: Workspace
     counts: Counts

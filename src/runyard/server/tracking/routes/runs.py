@@ -13,9 +13,11 @@ from runyard.server.metrics.types import Axis, SeriesChart
 from runyard.server.tracking.routes.experiments import experiment_id_of
 from runyard.server.tracking.service.bulk import RunBulk
 from runyard.server.tracking.service.charts import Charts, Line
+from runyard.server.tracking.service.quotas import TrackingQuotas
 from runyard.server.tracking.service.table import MAX_COUNT, Column, Kind, RunsTable
 from runyard.server.tracking.types import Summary, View
 from runyard.server.web import Call, Route, get, post
+from runyard.server.workspaces.routes import QuotaList, quota_items
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Field = Literal["min", "max", "first", "last", "mean", "n", "nan_count", "x_last"]
@@ -174,10 +176,11 @@ class RunsRestored(msgspec.Struct):
 class TrackingRoutes:
     """Handlers of `/api/runyard/1/...`."""
 
-    def __init__(self, charts: Charts, table: RunsTable, bulk: RunBulk) -> None:
+    def __init__(self, charts: Charts, table: RunsTable, bulk: RunBulk, quotas: TrackingQuotas) -> None:
         self._charts = charts
         self._table = table
         self._bulk = bulk
+        self._quotas = quotas
 
     def routes(self) -> list[Route]:
         """The table of these endpoints."""
@@ -230,6 +233,27 @@ class TrackingRoutes:
                 Permission.RUN_READ,
                 "The keys of an experiment's metrics, params and tags",
             ),
+            *self._quota_routes(),
+        ]
+
+    def _quota_routes(self) -> list[Route]:
+        return [
+            get(
+                "/api/runyard/1/experiments/{experiment_id}/quotas",
+                self.experiment_quotas,
+                NoBody,
+                QuotaList,
+                Permission.RUN_READ,
+                "The quotas of an experiment",
+            ),
+            get(
+                "/api/runyard/1/runs/{run_id}/quotas",
+                self.run_quotas,
+                NoBody,
+                QuotaList,
+                Permission.RUN_READ,
+                "The quotas of a run",
+            ),
         ]
 
     async def runs_table(self, call: Call) -> RunsPage:
@@ -268,6 +292,15 @@ class TrackingRoutes:
         found = await self._table.keys(call.principal, experiment_id_of(call))
         return KeysFound(found.metrics, found.params, found.tags)
 
+    async def experiment_quotas(self, call: Call) -> QuotaList:
+        """experiments/{experiment_id}/quotas"""
+        found = await self._quotas.of_experiment(call.principal, experiment_id_of(call))
+        return QuotaList(quota_items(found))
+
+    async def run_quotas(self, call: Call) -> QuotaList:
+        """runs/{run_id}/quotas"""
+        return QuotaList(quota_items(await self._quotas.of_run(call.principal, call.path["run_id"])))
+
     async def chart(self, call: Call) -> Response:
         """metrics/chart"""
         sent: ChartRequest = call.body
@@ -283,6 +316,15 @@ class TrackingRoutes:
         # Many lines take a while to write: off the event loop.
         content = await asyncio.to_thread(_chart_json, lines, sent.fields)
         return Response(content, media_type="application/json")
+
+
+def _experiment_in(call: Call) -> int:
+    text = call.path["experiment_id"]
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise InvalidArgument(
+            f"Invalid experiment ID '{text[:100]}'; it is a whole number.", field="experiment_id"
+        )
+    return int(text)
 
 
 def _chart_json(lines: list[Line], fields: list[Field]) -> bytes:

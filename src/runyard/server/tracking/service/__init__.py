@@ -12,6 +12,7 @@ from runyard.server.tracking.service.history import MetricHistory
 from runyard.server.tracking.service.logging import RunLog
 from runyard.server.tracking.service.models import LoggedModels
 from runyard.server.tracking.service.purge import Destroyer
+from runyard.server.tracking.service.quotas import TrackingQuotas
 from runyard.server.tracking.service.runs import Runs, find_for_token
 from runyard.server.tracking.service.search import RunSearch
 from runyard.server.tracking.service.table import RunsTable
@@ -36,6 +37,7 @@ __all__ = [
     "Runs",
     "RunsTable",
     "SummaryRows",
+    "TrackingQuotas",
     "WorkspaceContents",
     "count_experiments",
     "find_for_token",

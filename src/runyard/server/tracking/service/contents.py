@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from runyard.server.auth import Permission, Place, Principal, WorkspaceRef, sees
+from runyard.server.auth import Place, Principal, WorkspaceRef, sees
 from runyard.server.db import Connection, Transaction
 from runyard.server.tracking.service.experiments import create_default
 from runyard.server.tracking.store import contents as store
@@ -26,18 +26,18 @@ class WorkspaceContents:
     def counts(self, connection: Connection, principal: Principal) -> Counts:
         """How many things the principal may see in its workspace."""
         workspace = principal.workspace.id
-        if not principal.access.may_differ and principal.access.allows(Permission.EXPERIMENT_READ):
+        if principal.access.sees_all:
             return Counts(*(_count(numbers) for numbers in store.count(connection, workspace)))
-        seen = [
-            (experiment, lifecycle)
-            for experiment, name, lifecycle in store.places(connection, workspace)
-            if sees(principal, Place(experiment, name))
-        ]
+        seen = _seen(connection, principal)
         numbers: dict[int, int] = {}
-        for _, lifecycle in seen:
+        for lifecycle in seen.values():
             numbers[lifecycle] = numbers.get(lifecycle, 0) + 1
-        runs, models = store.count_in(connection, [experiment for experiment, _ in seen])
+        runs, models = store.count_in(connection, list(seen))
         return Counts(_count(numbers), _count(runs), _count(models))
+
+    def visible(self, connection: Connection, principal: Principal) -> Sequence[int]:
+        """Those of the workspace's experiments that the principal may see."""
+        return list(_seen(connection, principal))
 
     def experiments(self, connection: Connection) -> dict[int, int]:
         """Of every experiment the workspace."""
@@ -53,6 +53,14 @@ class WorkspaceContents:
     def run_ids(self, connection: Connection, names: Sequence[str]) -> dict[str, int]:
         """Of those of the runs that exist, the surrogate keys."""
         return store.run_ids(connection, names)
+
+
+def _seen(connection: Connection, principal: Principal) -> dict[int, Lifecycle]:
+    return {
+        experiment: lifecycle
+        for experiment, name, lifecycle in store.places(connection, principal.workspace.id)
+        if sees(principal, Place(experiment, name))
+    }
 
 
 def _count(numbers: Mapping[int, int]) -> Count:

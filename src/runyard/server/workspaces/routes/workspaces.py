@@ -8,9 +8,9 @@ import msgspec
 
 from runyard.server.auth import Permission, WorkspaceState
 from runyard.server.web import Call, Handler, Route
-from runyard.server.workspaces.rules import QUOTAS
+from runyard.server.workspaces.routes.quotas import QuotaItem, QuotaList, quota_items
 from runyard.server.workspaces.service.workspaces import IN_USE, MAX_PAGE, Workspaces
-from runyard.server.workspaces.types import Count, QuotaUse, Scope, Workspace
+from runyard.server.workspaces.types import Count, Workspace
 
 State = Literal["active", "archived", "deleted"]
 
@@ -20,11 +20,6 @@ _STATES: dict[WorkspaceState, State] = {
     WorkspaceState.DELETED: "deleted",
 }
 _OF_NAME = {name: state for state, name in _STATES.items()}
-_SCOPES: dict[Scope, Literal["workspace", "experiment", "run"]] = {
-    Scope.WORKSPACE: "workspace",
-    Scope.EXPERIMENT: "experiment",
-    Scope.RUN: "run",
-}
 
 
 class CreateWorkspace(msgspec.Struct):
@@ -93,7 +88,7 @@ class WorkspaceList(msgspec.Struct):
 
 
 class Storage(msgspec.Struct):
-    """What the artifacts take."""
+    """What the artifacts take that the caller may see."""
 
     bytes: int
     files: int
@@ -117,33 +112,6 @@ class Addresses(msgspec.Struct):
 
     tracking: str
     api: str
-
-
-class QuotaItem(msgspec.Struct):
-    """A quota.
-
-    Attributes:
-        name: in `limits`.
-        scope: what each one of may have so much.
-        unit: what it counts.
-        limit: null for none.
-        used: null for what is counted run by run or experiment by experiment.
-        counts: what counts, in words.
-    """
-
-    name: str
-    scope: Literal["workspace", "experiment", "run"]
-    unit: str
-    limit: int | None
-    used: int | None
-    counts: str
-
-
-class QuotaList(msgspec.Struct):
-    """All quotas of a workspace."""
-
-    items: list[QuotaItem]
-    next_page_token: str | None = None
 
 
 class WorkspaceDetails(WorkspaceItem, kw_only=True):
@@ -219,7 +187,7 @@ class WorkspaceRoutes:
             addresses=Addresses(f"{server}/w/{name}", f"{server}/api/runyard/1/workspaces/{name}"),
             storage=Storage(found.used.size, found.used.files),
             counts=WorkspaceCounts(found.counts.experiments, found.counts.runs, found.counts.models),
-            quotas=[_quota(one) for one in found.quotas],
+            quotas=quota_items(found.quotas),
         )
 
     async def update(self, call: Call) -> WorkspaceItem:
@@ -244,13 +212,13 @@ class WorkspaceRoutes:
 
     async def quotas(self, call: Call) -> QuotaList:
         """workspaces/{workspace}/quotas (GET)"""
-        return QuotaList([_quota(one) for one in await self._workspaces.quotas(call.principal)])
+        return QuotaList(quota_items(await self._workspaces.quotas(call.principal)))
 
     async def set_quotas(self, call: Call) -> QuotaList:
         """workspaces/{workspace}/quotas (PATCH)"""
         sent: SetQuotas = call.body
         found = await self._workspaces.set_quotas(call.principal, sent.limits)
-        return QuotaList([_quota(one) for one in found])
+        return QuotaList(quota_items(found))
 
 
 def _route(
@@ -288,11 +256,6 @@ def _item(found: Workspace) -> WorkspaceItem:
         str(found.default_experiment),
         found.artifact_location,
     )
-
-
-def _quota(found: QuotaUse) -> QuotaItem:
-    quota = QUOTAS[found.name]
-    return QuotaItem(found.name, _SCOPES[quota.scope], quota.unit, found.limit, found.used, quota.counts)
 
 
 def _server_address(call: Call) -> str:

@@ -22,6 +22,9 @@ class Contents(Protocol):
     def counts(self, connection: Connection, principal: Principal) -> Counts:
         """How many things the principal may see in its workspace."""
 
+    def visible(self, connection: Connection, principal: Principal) -> Sequence[int]:
+        """Those of the workspace's experiments that the principal may see."""
+
     def experiments(self, connection: Connection) -> dict[int, int]:
         """Of every experiment the workspace."""
 

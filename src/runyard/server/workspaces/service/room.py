@@ -62,6 +62,10 @@ class Room:
             self.tight.clear()
         self.tight.update(runs)
 
+    def used(self, connection: Connection, scope: Scope, one: int) -> Sums:
+        """What an experiment or a run holds; of a run its files only."""
+        return self._usage.total(connection, (scope, one))
+
     def tally(self, tx: Transaction) -> Tally:
         """Counts what one transaction adds to experiments and workspaces."""
         return Tally(tx, self._usage)
@@ -76,7 +80,7 @@ class Room:
             size: its own size, where it is known.
 
         Raises:
-            LimitExceeded: there isn't so much.
+            QuotaExceeded: there isn't so much.
         """
         bounds = self._bounds(home)
         if bounds:

@@ -118,6 +118,11 @@ class Usage:
             self._remember(key, known)
         return known.sums + self._own(key)
 
+    def sum_of(self, connection: Connection, scope: Scope, ids: Sequence[int]) -> Sums:
+        """What is stored in some of one kind together, read now, and what this process adds to it."""
+        stored = store.some(connection, scope, ids)
+        return sum((stored[one] + self._own((scope, one)) for one in ids), Sums())
+
     def last_total(self, key: Key) -> Sums:
         """The same by what was read last."""
         known = self._known.get(key)

@@ -25,7 +25,7 @@ from runyard.server.workspaces import rules
 from runyard.server.workspaces.service.contents import Contents
 from runyard.server.workspaces.service.usage import Usage
 from runyard.server.workspaces.store import workspaces as store
-from runyard.server.workspaces.types import Details, Quotas, QuotaUse, Scope, Sums, Workspace
+from runyard.server.workspaces.types import Details, Quotas, QuotaUse, Scope, Workspace
 
 IN_USE = (WorkspaceState.ACTIVE, WorkspaceState.ARCHIVED)
 MAX_PAGE = 1000
@@ -132,21 +132,36 @@ class Workspaces:
 
         def read(connection: Connection) -> Details:
             found = _must_find(connection, principal.workspace.id)
-            used = self._usage.total(connection, (Scope.WORKSPACE, found.id))
+            if principal.access.sees_all:
+                used = self._usage.total(connection, (Scope.WORKSPACE, found.id))
+            else:
+                visible = self._contents.visible(connection, principal)
+                used = self._usage.sum_of(connection, Scope.EXPERIMENT, visible)
             return Details(
-                found, self._contents.counts(connection, principal), used, _quotas(connection, found.id, used)
+                found,
+                self._contents.counts(connection, principal),
+                used,
+                self._quotas(connection, principal),
             )
 
         return await self._database.read(read)
 
     async def quotas(self, principal: Principal) -> list[QuotaUse]:
-        """The quotas of the principal's workspace, and what is used of them."""
+        """The quotas of the principal's workspace, and what is used of them, for whom sees all of it."""
+        return await self._database.read_point(lambda c: self._quotas(c, principal))
 
-        def read(connection: Connection) -> list[QuotaUse]:
-            workspace = principal.workspace.id
-            return _quotas(connection, workspace, self._usage.total(connection, (Scope.WORKSPACE, workspace)))
-
-        return await self._database.read_point(read)
+    def _quotas(self, connection: Connection, principal: Principal) -> list[QuotaUse]:
+        workspace = principal.workspace.id
+        limits = Quotas(**store.quotas_set(connection, workspace))
+        used: dict[str, int] = {}
+        if principal.access.sees_all:
+            total = self._usage.total(connection, (Scope.WORKSPACE, workspace))
+            used = {
+                "points_per_workspace": total.points,
+                "runs_per_workspace": total.runs,
+                "artifact_bytes_per_workspace": total.size,
+            }
+        return [QuotaUse(name, getattr(limits, name), used.get(name)) for name in rules.QUOTAS]
 
     async def set_quotas(self, principal: Principal, limits: Mapping[str, Limit]) -> list[QuotaUse]:
         """Set quotas of the principal's workspace: a number, None for no limit, or back to the default."""
@@ -302,16 +317,6 @@ def _must_lock(tx: Transaction, principal: Principal) -> Workspace:
     if found is None:
         raise _gone()
     return found
-
-
-def _quotas(connection: Connection, workspace_id: int, used: Sums) -> list[QuotaUse]:
-    limits = Quotas(**store.quotas_set(connection, workspace_id))
-    of_workspace = {
-        "points_per_workspace": used.points,
-        "runs_per_workspace": used.runs,
-        "artifact_bytes_per_workspace": used.size,
-    }
-    return [QuotaUse(name, getattr(limits, name), of_workspace.get(name)) for name in rules.QUOTAS]
 
 
 def _name_in(token: str) -> str:
