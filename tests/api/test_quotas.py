@@ -13,7 +13,8 @@ QUOTAS = "/api/runyard/1/workspaces/default/quotas"
 TOLD = re.compile(
     r"The quota '(\w+)' is used up: .* has ([\d,]+) of ([\d,]+) \w+, and this request brings ([\d,]+) more"
 )
-LIMITED = (429, "REQUEST_LIMIT_EXCEEDED")
+FULL = (403, "QUOTA_EXCEEDED")
+TOO_OFTEN = (429, "REQUEST_LIMIT_EXCEEDED")
 
 
 def limit(api: Api, workspace: str = "default", /, **limits: Any) -> dict[str, Any]:
@@ -29,14 +30,15 @@ def used(api: Api, name: str) -> int:
 
 def told(reply: Reply) -> tuple[str, int, int, int]:
     """What a refusal says: the quota, what is used of it, the limit, and what the request brings."""
-    assert reply.error == LIMITED, reply
+    assert reply.error == FULL, reply
     found = TOLD.match(reply.message)
     assert found is not None, reply.message
     assert "nothing of it was stored" in reply.message
     assert "retry-after" not in reply.headers
-    assert "/api/runyard/1/workspaces/default/quotas" in reply.message
-    numbers = [int(text.replace(",", "")) for text in found.groups()[1:]]
-    return found[1], numbers[0], numbers[1], numbers[2]
+    used, most, more = (int(text.replace(",", "")) for text in found.groups()[1:])
+    enough = max(2 * most, used + more)
+    assert reply.message.endswith(f"runyard workspace quotas default --set {found[1]}={enough}")
+    return found[1], used, most, more
 
 
 def points(count: int, key: str = "m") -> list[dict[str, Any]]:
@@ -100,6 +102,35 @@ def test_quotas_are_shown_and_set(api: Api) -> None:
     assert limit(api) == after
 
 
+def test_runs_and_experiments_tell_what_is_used(api: Api) -> None:
+    # Given
+    limit(api, points_per_run=10, runs_per_experiment=5)
+    experiment = api.experiment()
+    run, _ = api.run(experiment), api.run(experiment)
+    sent = {"run_id": run, "metrics": points(7), "params": entries("p", 2), "tags": entries("t", 3)}
+    api.post("runs/log-batch", sent).ok()
+    root = f"default/{experiment}/{run}/artifacts"
+    api.request("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{root}/f", content=b"12345").ok()
+    # When
+    of_run = api.get(f"/api/runyard/1/runs/{run}/quotas").ok()["items"]
+    of_experiment = api.get(f"/api/runyard/1/experiments/{experiment}/quotas").ok()["items"]
+    # Then
+    assert {one["name"]: (one["used"], one["limit"]) for one in of_run} == {
+        "points_per_run": (7, 10),
+        "params_per_run": (2, 10_000),
+        "tags_per_run": (4, 10_000),  # one is the name
+        "artifact_bytes_per_run": (5, None),
+    }
+    assert {one["name"]: (one["used"], one["limit"]) for one in of_experiment} == {
+        "points_per_experiment": (7, None),
+        "runs_per_experiment": (2, 5),
+        "artifact_bytes_per_experiment": (5, None),
+    }
+    assert api.get("/api/runyard/1/runs/x/quotas").error == (404, "RESOURCE_DOES_NOT_EXIST")
+    for wrong, error in (("999", (404, "RESOURCE_DOES_NOT_EXIST")), ("x", (400, "INVALID_PARAMETER_VALUE"))):
+        assert api.get(f"/api/runyard/1/experiments/{wrong}/quotas").error == error
+
+
 def test_points_of_a_run(api: Api) -> None:
     # Given
     limit(api, points_per_run=10)
@@ -152,7 +183,7 @@ def test_points_of_a_run_are_counted_exactly_in_a_crowd(api: Api) -> None:
     # Then
     of_run, of_other = replies[0::2], replies[1::2]
     assert sum(reply.status == 200 for reply in of_run) == 50
-    assert {reply.error for reply in of_run if reply.status != 200} == {LIMITED}
+    assert {reply.error for reply in of_run if reply.status != 200} == {FULL}
     assert sum(reply.status == 200 for reply in of_other) == 50
     found = api.get("metrics/get-history", {"run_id": run, "metric_key": "m"}).ok()["metrics"]
     assert len(found) == 50
@@ -233,7 +264,7 @@ def test_points_of_an_experiment_and_a_workspace(api: Api, scope: str) -> None:
     assert "params" not in data(api, second)
     assert api.post("runs/log-batch", {"run_id": second, "metrics": points(4)}).status == 200
     elsewhere = api.post("runs/log-batch", {"run_id": foreign, "metrics": points(1)})
-    assert elsewhere.status == (200 if scope == "experiment" else 429)
+    assert elsewhere.status == (200 if scope == "experiment" else 403)
 
 
 @pytest.mark.parametrize("scope", ["experiment", "workspace"])
@@ -244,15 +275,15 @@ def test_runs_of_an_experiment_and_a_workspace(api: Api, scope: str) -> None:
     # When
     replies = api.together([("POST", "runs/create", {"experiment_id": experiment})] * 6)
     # Then
-    assert sorted(reply.status for reply in replies) == [200] * 3 + [429] * 3
+    assert sorted(reply.status for reply in replies) == [200] * 3 + [403] * 3
     assert told(api.post("runs/create", {"experiment_id": experiment})) == (f"runs_per_{scope}", 3, 3, 1)
     elsewhere = api.post("runs/create", {"experiment_id": api.experiment()})
-    assert elsewhere.status == (200 if scope == "experiment" else 429)
+    assert elsewhere.status == (200 if scope == "experiment" else 403)
     assert used(api, "runs_per_workspace") == (4 if scope == "experiment" else 3)
     # And one in the trash counts
     run = api.post("runs/search", {"experiment_ids": [experiment]}).ok()["runs"][0]["info"]["run_id"]
     api.post("runs/delete", {"run_id": run}).ok()
-    assert api.post("runs/create", {"experiment_id": experiment}).error == LIMITED
+    assert api.post("runs/create", {"experiment_id": experiment}).error == FULL
 
 
 def test_a_quota_is_of_one_workspace(api: Api) -> None:
@@ -263,7 +294,7 @@ def test_a_quota_is_of_one_workspace(api: Api) -> None:
     here = [api.post("runs/create", {}).status for _ in range(2)]
     there = [api.post("/w/other/api/2.0/mlflow/runs/create", {}).status for _ in range(2)]
     # Then
-    assert (here, there) == ([200, 200], [200, 429])
+    assert (here, there) == ([200, 200], [200, 403])
 
 
 def test_requests_per_second(api: Api) -> None:
@@ -274,8 +305,9 @@ def test_requests_per_second(api: Api) -> None:
     # Then
     refused = [reply for reply in replies if reply.status != 200]
     assert 10 <= len(refused) <= 15
-    assert {reply.error for reply in refused} == {LIMITED}
+    assert {reply.error for reply in refused} == {TOO_OFTEN}
     assert "Wait a second" in refused[0].message
+    assert refused[0].message.endswith("runyard workspace quotas default --set requests_per_second=10")
     assert refused[0].headers["retry-after"] == "1"
     # And health, other workspaces and the administrator's way out aren't concerned
     assert api.get("/health").status == 200

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.api.conftest import Api, Reply
-from tests.api.test_quotas import LIMITED, limit, told
+from tests.api.test_quotas import FULL, limit, told
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts"
 
@@ -52,14 +52,14 @@ def test_bytes_of_artifacts(api: Api, scope: str) -> None:
     assert files.put("b", 40).status == 200
     # And a file in the place of another takes only what it has more
     assert files.put("a", 60).status == 200
-    assert files.put("a", 61).error == LIMITED
+    assert files.put("a", 61).error == FULL
     assert files.put("a", 20).status == 200
     assert files.stored() == {"bytes": 60, "files": 2}
     # And what is deleted makes room
     api.delete(f"{ARTIFACTS}/artifacts/{files.root}/a").ok()
     assert files.put("c", 60).status == 200
     # And models are of the experiment, not of a run
-    assert files.put("m", 1, files.model_root).status == (200 if scope == "run" else 429)
+    assert files.put("m", 1, files.model_root).status == (200 if scope == "run" else 403)
 
 
 def test_bytes_that_come_without_a_length_are_stopped(api: Api) -> None:
@@ -83,7 +83,7 @@ def test_uploads_at_once_share_the_room(api: Api) -> None:
     with ThreadPoolExecutor(8) as threads:
         replies = list(threads.map(lambda i: files.put(f"f{i}", 400_000), range(8)))
     # Then
-    assert sorted(reply.status for reply in replies) == [200] * 2 + [429] * 6
+    assert sorted(reply.status for reply in replies) == [200] * 2 + [403] * 6
     assert files.stored() == {"bytes": 800_000, "files": 2}
     assert files.put("rest", 200_000).status == 200
 
@@ -112,8 +112,8 @@ def test_uploads_in_parts(api: Api) -> None:
     first = part(upload, "big", 1, 60)
     assert first.status == 200
     # Then: parts that wait take room
-    assert part(upload, "big", 2, 41).error == LIMITED
-    assert files.put("small", 41).error == LIMITED
+    assert part(upload, "big", 2, 41).error == FULL
+    assert files.put("small", 41).error == FULL
     second = part(upload, "big", 2, 40)
     assert second.status == 200
     tags = [reply.headers["etag"] for reply in (first, second)]
@@ -122,11 +122,11 @@ def test_uploads_in_parts(api: Api) -> None:
     # And again changes nothing
     assert complete(upload, "big", tags).status == 200
     assert files.stored() == {"bytes": 100, "files": 1}
-    assert files.put("small", 1).error == LIMITED
+    assert files.put("small", 1).error == FULL
     # And an upload that is dropped gives its room back
     api.delete(f"{ARTIFACTS}/artifacts/{files.root}/big").ok()
     upload = begin("other")
     assert part(upload, "other", 1, 90).status == 200
-    assert files.put("small", 20).error == LIMITED
+    assert files.put("small", 20).error == FULL
     api.post(f"{ARTIFACTS}/mpu/abort/{files.root}", {"path": "other", "upload_id": upload}).ok()
     assert files.put("small", 20).status == 200

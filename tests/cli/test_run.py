@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,8 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(run: Run, runs: list[str]) ->
     assert shown["metrics"]["acc"]["value"] == "NaN"
     assert (shown["metrics"]["loss"]["value"], shown["metrics"]["loss"]["step"]) == (2.25, 2)
     assert shown["tags"]["mlflow.user"] == "nobody"
+    used = {quota["name"]: (quota["used"], quota["limit"]) for quota in shown["quotas"]}
+    assert used["points_per_run"] == (4, 100_000_000)
 
 
 def test_a_run_for_people_and_for_spreadsheets(run: Run, runs: list[str]) -> None:
@@ -127,6 +130,9 @@ def test_a_run_for_people_and_for_spreadsheets(run: Run, runs: list[str]) -> Non
     assert values["metric", "loss"] == "0.25"
     assert values["tag", "note"] == "'=1+1"
     assert values["attribute", "status"] == "FINISHED"
+    assert (values["used", "params_per_run"], values["limit", "params_per_run"]) == ("2", "10000")
+    line = next(line for line in text.splitlines() if line.startswith("points_per_run"))
+    assert line.split() == ["points_per_run", "run", "4", "100,000,000", "0", "%"]
 
 
 def test_a_comparison_shows_what_differs(run: Run, runs: list[str]) -> None:
@@ -244,3 +250,22 @@ def test_watching_a_run_that_has_ended_shows_it_once(run: Run, runs: list[str]) 
 def test_a_watch_can_end_like_the_run(run: Run, runs: list[str], number: int, code: int) -> None:
     assert run("run", "watch", runs[number]).exit_code == 0
     assert run("run", "watch", runs[number], "--exit-status").exit_code == code
+
+
+def test_the_error_of_a_full_quota_names_the_command_that_raises_it(run: Run, farm: Farm) -> None:
+    # Given
+    experiment = farm.experiment("/cli/full")
+    assert run("workspace", "quotas", "default", "--set", "runs_per_experiment=1").exit_code == 0
+    try:
+        farm.run(experiment)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            farm.run(experiment)
+        told = json.load(refused.value)
+        assert (refused.value.code, told["error_code"]) == (403, "QUOTA_EXCEEDED")
+        # When
+        command = told["message"].partition("An administrator of the server can raise it: runyard ")[2]
+        assert run(*command.split()).exit_code == 0
+        # Then
+        farm.run(experiment)
+    finally:
+        run("workspace", "quotas", "default", "--set", "runs_per_experiment=default")

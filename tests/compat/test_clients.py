@@ -27,6 +27,7 @@ SCRIPTS = {
     "artifacts": CLIENTS,
     "stock_cli": CLIENTS,
     "workspaces": CLIENTS,
+    "quotas": CLIENTS,
     "autolog": FULL,
     "datasets": SINCE_2,
     "async_logging": SINCE_2,

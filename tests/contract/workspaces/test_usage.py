@@ -13,7 +13,7 @@ from runyard.server.artifacts.fake import FakeBlobStore
 from runyard.server.auth import LOCAL
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.db.database import open_dialect
-from runyard.server.kernel.errors import LimitExceeded, Unavailable
+from runyard.server.kernel.errors import QuotaExceeded, Unavailable
 from runyard.server.tracking.service import Keys, RunLog, Runs, WorkspaceContents
 from runyard.server.tracking.store import points
 from runyard.server.tracking.types import MetricPoints, RunBatch, Tag
@@ -172,7 +172,7 @@ def test_a_quota_counts_what_other_processes_have_stored(database: Database) -> 
         await one.log_points(run, 8)
         await one.usage.flush()
         # Then
-        with pytest.raises(LimitExceeded, match="has 8 of 10 points"):
+        with pytest.raises(QuotaExceeded, match="has 8 of 10 points"):
             await other.log_points(run, 3)
         await other.log_points(run, 2)
         assert total(database, other.usage, EXPERIMENT).points == 10
@@ -236,7 +236,7 @@ def test_a_run_has_no_more_points_than_it_may_whoever_logs_them(database: Databa
         )
         # Then
         assert sum(result is None for result in results) == 14
-        assert sum(isinstance(result, LimitExceeded) for result in results) == 26
+        assert sum(isinstance(result, QuotaExceeded) for result in results) == 26
         assert database.read_here(lambda c: c.value(text("SELECT points FROM run_points"))) == 98
 
     asyncio.run(scenario())
@@ -265,7 +265,7 @@ def test_a_run_has_no_more_params_and_tags_than_it_may_whoever_logs_them(
             return_exceptions=True,
         )
         # Then
-        assert {type(result) for result in results} == {type(None), LimitExceeded}
+        assert {type(result) for result in results} == {type(None), QuotaExceeded}
         found = (await one.runs.get(LOCAL, run)).params, (await one.runs.get(LOCAL, run)).tags
         assert [len(entries) for entries in found] == [18, 19]
 

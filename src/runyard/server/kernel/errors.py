@@ -5,6 +5,7 @@
     ├── MalformedRequest     400  the request as such can't be read (broken JSON, wrong types)
     ├── Unauthenticated      401  no valid credential
     ├── PermissionDenied     403  the credential doesn't allow this
+    ├── QuotaExceeded        403  a quota is used up; waiting doesn't help
     ├── NotFound             404  the thing named doesn't exist
     ├── EndpointNotFound     404  the address doesn't exist
     ├── MethodNotAllowed     405  the address exists, the method doesn't
@@ -13,7 +14,7 @@
     ├── TooLarge             413  the body exceeds the limit
     ├── UnsupportedMediaType 415  the body's Content-Type isn't the one the route takes
     ├── RangeNotSatisfiable  416  the byte range asked for lies outside the file
-    ├── LimitExceeded        429  a rate or quota is used up
+    ├── LimitExceeded        429  too many tries or requests in too short a time
     ├── NotImplementedHere   501  MLflow has this endpoint, Runyard doesn't (yet)
     ├── Unavailable          503  try again later (shutting down, database away)
     └── StorageFull          507  no room left on the disk; nothing was written
@@ -95,8 +96,12 @@ class RangeNotSatisfiable(RunyardError):
     """The byte range lies outside the file."""
 
 
+class QuotaExceeded(RunyardError):
+    """A limit of what is stored is reached: the request fails until something goes or the limit is raised."""
+
+
 class LimitExceeded(RunyardError):
-    """A rate limit or a quota is used up; `wait` says after how many seconds it isn't, if that is known."""
+    """A rate limit is reached; `wait` says after how many seconds it isn't, if that is known."""
 
     def __init__(self, message: str, *, field: str | None = None, wait: int | None = None) -> None:
         super().__init__(message, field=field)

@@ -20,6 +20,8 @@ _MAP: dict[type[e.RunyardError], _Mapped] = {
     e.MalformedRequest: _Mapped(400, "BAD_REQUEST"),
     e.Unauthenticated: _Mapped(401, "UNAUTHENTICATED"),
     e.PermissionDenied: _Mapped(403, "PERMISSION_DENIED"),
+    # No 429: MLflow's clients would send the same again for minutes. They all know this code, from 1.x on.
+    e.QuotaExceeded: _Mapped(403, "QUOTA_EXCEEDED"),
     e.NotFound: _Mapped(404, "RESOURCE_DOES_NOT_EXIST"),
     e.EndpointNotFound: _Mapped(404, "ENDPOINT_NOT_FOUND"),
     e.MethodNotAllowed: _Mapped(405, "BAD_REQUEST"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from runyard.server.auth.types import DEFAULT_WORKSPACE
-from runyard.server.kernel.errors import InvalidArgument, LimitExceeded
+from runyard.server.kernel.errors import InvalidArgument, LimitExceeded, QuotaExceeded
 from runyard.server.workspaces.types import Scope
 
 MIN_NAME, MAX_NAME = 2, 63
@@ -151,7 +151,7 @@ def check_limit(name: str, limit: int | None) -> None:
         )
 
 
-def used_up(name: str, workspace: str, owner: object, *, used: int, limit: int, more: int) -> LimitExceeded:
+def used_up(name: str, workspace: str, owner: object, *, used: int, limit: int, more: int) -> QuotaExceeded:
     """The error for a request that a quota doesn't allow.
 
     Args:
@@ -168,9 +168,10 @@ def used_up(name: str, workspace: str, owner: object, *, used: int, limit: int, 
         if quota.scope is Scope.WORKSPACE
         else f"the {_OF[quota.scope]} {owner}"
     )
-    return LimitExceeded(
+    enough = max(2 * limit, used + more)
+    return QuotaExceeded(
         f"The quota '{name}' is used up: {what} has {used:,} of {limit:,} {quota.unit}, and this request "
-        f"brings {more:,} more; nothing of it was stored. {quota.instead}. {_RAISE.format(workspace)}"
+        f"brings {more:,} more; nothing of it was stored. {quota.instead}. {_raise(workspace, name, enough)}"
     )
 
 
@@ -179,13 +180,20 @@ def too_often(workspace: str, limit: int) -> LimitExceeded:
     name = "requests_per_second"
     return LimitExceeded(
         f"The quota '{name}' is used up: the workspace '{workspace}' has had its {limit:,} requests of this "
-        f"second. Wait a second, then send it again. {QUOTAS[name].instead}. {_RAISE.format(workspace)}",
+        f"second. Wait a second, then send it again. {QUOTAS[name].instead}. "
+        f"{_raise(workspace, name, 2 * limit)}",
         wait=1,
     )
 
 
 _OF = {Scope.RUN: "run", Scope.EXPERIMENT: "experiment"}
-_RAISE = "An administrator of the server can raise it: PATCH /api/runyard/1/workspaces/{}/quotas."
+
+
+def _raise(workspace: str, name: str, limit: int) -> str:
+    return (
+        "An administrator of the server can raise it: "
+        f"runyard workspace quotas {workspace} --set {name}={min(limit, MAX_LIMIT)}"
+    )
 
 
 class Bucket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runyard.server.kernel.errors import RunyardError
 from runyard.server.workspaces import rules
 from runyard.server.workspaces.types import Quotas, Sums
 
@@ -27,13 +28,15 @@ def test_one_request_a_second_is_possible() -> None:
 @pytest.mark.parametrize("name", rules.QUOTAS)
 def test_a_refusal_says_which_quota_what_is_used_and_what_to_do(name: str) -> None:
     # Given
+    error: RunyardError
     if name == "requests_per_second":
         error = rules.too_often("team", 5)
     else:
         error = rules.used_up(name, "team", "x1", used=1_900, limit=2_000, more=200)
     # Then
     assert f"'{name}'" in error.message
-    assert "/workspaces/team/quotas" in error.message
+    enough = 10 if name == "requests_per_second" else 4_000
+    assert error.message.endswith(f"runyard workspace quotas team --set {name}={enough}")
     assert rules.QUOTAS[name].instead in error.message
     if name != "requests_per_second":
         assert "1,900 of 2,000" in error.message

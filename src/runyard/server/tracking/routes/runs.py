@@ -318,15 +318,6 @@ class TrackingRoutes:
         return Response(content, media_type="application/json")
 
 
-def _experiment_in(call: Call) -> int:
-    text = call.path["experiment_id"]
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise InvalidArgument(
-            f"Invalid experiment ID '{text[:100]}'; it is a whole number.", field="experiment_id"
-        )
-    return int(text)
-
-
 def _chart_json(lines: list[Line], fields: list[Field]) -> bytes:
     """A `Chart`, line by line: its numbers all at once as objects would be ten times the text."""
     encode = msgspec.json.Encoder().encode

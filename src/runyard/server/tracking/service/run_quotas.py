@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from runyard.server.auth import Principal, WorkspaceRef
 from runyard.server.db import Row, Transaction
-from runyard.server.kernel.errors import LimitExceeded
+from runyard.server.kernel.errors import QuotaExceeded
 from runyard.server.tracking.store import attributes, points
 from runyard.server.tracking.store.runs import RunKey
 from runyard.server.tracking.types import RunBatch
@@ -66,7 +66,7 @@ class GroupRoom:
 
     def take(
         self, workspace: WorkspaceRef, run: RunKey, item: RunBatch, entries: Entries | None
-    ) -> LimitExceeded | None:
+    ) -> QuotaExceeded | None:
         """Take the room for a request that is going to be stored; returns why there is none."""
         quotas = self._room.quotas(workspace.id)
         if entries is not None and self._entries is not None:
@@ -83,7 +83,7 @@ class GroupRoom:
 
     def _take_points(
         self, workspace: WorkspaceRef, quotas: Quotas, run: RunKey, name: str, more: int
-    ) -> LimitExceeded | None:
+    ) -> QuotaExceeded | None:
         limit = quotas.points_per_run
         numbers = self._by_limit.get(limit)
         if numbers is None:
@@ -114,14 +114,14 @@ class GroupRoom:
         """Count the points. First of all that is written: whoever else logs to these runs waits here.
 
         Raises:
-            LimitExceeded: a run would have more than it may.
+            QuotaExceeded: a run would have more than it may.
         """
         for limit, numbers in self._by_limit.items():
             most = MAX_LIMIT if limit is None else limit
             if numbers and not points.add(self._tx, numbers, most):
                 raise self._too_many(numbers, most)
 
-    def _too_many(self, numbers: Mapping[int, int], limit: int) -> LimitExceeded:
+    def _too_many(self, numbers: Mapping[int, int], limit: int) -> QuotaExceeded:
         """The error of one of the runs. A group runs again request by request, and each gets its own."""
         totals = dict.fromkeys(numbers, 0) | points.of_runs(self._tx, list(numbers))
         tight = [run for run, number in numbers.items() if totals[run] + number > limit]
@@ -156,7 +156,7 @@ class _EntryRoom:
 
     def refuse(
         self, workspace: WorkspaceRef, quotas: Quotas, run: int, name: str, entries: Entries
-    ) -> LimitExceeded | None:
+    ) -> QuotaExceeded | None:
         """Why a request can't be stored; None when it can."""
         limit, used, more = quotas.params_per_run, self._params.get(run, 0), len(entries.params)
         if limit is not None and more and used + more > limit:
@@ -184,7 +184,7 @@ class _EntryRoom:
 
 def refuse_tag(
     tx: Transaction, room: Room, principal: Principal, run: tuple[int, str], key: int
-) -> LimitExceeded | None:
+) -> QuotaExceeded | None:
     """Why one tag can't be set; `run` is its surrogate key and its id."""
     limit = room.quotas(principal.workspace.id).tags_per_run
     if limit is None:

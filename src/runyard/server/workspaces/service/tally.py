@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runyard.server.auth import WorkspaceRef
 from runyard.server.db import Transaction
-from runyard.server.kernel.errors import LimitExceeded
+from runyard.server.kernel.errors import QuotaExceeded
 from runyard.server.workspaces import rules
 from runyard.server.workspaces.service.usage import Usage
 from runyard.server.workspaces.types import Quotas, Scope, Sums
@@ -30,7 +30,7 @@ class Tally:
 
     def refuse_points(
         self, workspace: WorkspaceRef, quotas: Quotas, experiment: int, more: int
-    ) -> LimitExceeded | None:
+    ) -> QuotaExceeded | None:
         """Why so many points can't be logged; None when they can."""
         each, all_of = quotas.points_per_experiment, quotas.points_per_workspace
         return self._refuse("points", workspace, experiment, each, all_of, more)
@@ -40,7 +40,7 @@ class Tally:
         at = (workspace, experiment)
         self._points[at] = self._points.get(at, 0) + more
 
-    def refuse_run(self, workspace: WorkspaceRef, quotas: Quotas, experiment: int) -> LimitExceeded | None:
+    def refuse_run(self, workspace: WorkspaceRef, quotas: Quotas, experiment: int) -> QuotaExceeded | None:
         """Why no run can be created; None when one can."""
         each, all_of = quotas.runs_per_experiment, quotas.runs_per_workspace
         return self._refuse("runs", workspace, experiment, each, all_of, 1)
@@ -58,7 +58,7 @@ class Tally:
         each: int | None,
         all_of: int | None,
         more: int,
-    ) -> LimitExceeded | None:
+    ) -> QuotaExceeded | None:
         added = self._points if what == "points" else self._runs
         if each is not None:
             stored = getattr(self._usage.total(self._tx, (Scope.EXPERIMENT, experiment)), what)

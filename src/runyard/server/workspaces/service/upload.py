@@ -58,7 +58,7 @@ class Upload:
         """Keep room for so many bytes more.
 
         Raises:
-            LimitExceeded: there isn't so much.
+            QuotaExceeded: there isn't so much.
         """
         for bound in self._bounds:
             used = self._usage.last_total(bound.key).size - (self._replaced or 0)
