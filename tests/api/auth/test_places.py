@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.api.auth.team import NATIVE, OWN, Team
@@ -112,3 +114,29 @@ def test_the_log_is_closed_to_who_is_kept_out_of_a_folder(team: Team) -> None:
     team["owner"].put(RULES, rule).ok()
     assert team["contributor"].get(log).error == (403, "PERMISSION_DENIED")
     assert team["owner"].get(log).status == 200
+
+
+def test_a_run_belongs_to_whoever_is_signed_in_unless_somebody_is_named(team: Team) -> None:
+    # Given
+    scientist = team["scientist"]
+    experiment = scientist.experiment()
+
+    def user(api: Api, **sent: Any) -> Any:
+        run = api.post("runs/create", {"experiment_id": experiment, **sent}).ok()["run"]
+        again = api.get("runs/get", {"run_id": run["info"]["run_id"]}).ok()["run"]
+        assert again["info"] == run["info"]
+        assert {tag["key"] for tag in run["data"]["tags"]} == {"mlflow.runName"} | {
+            tag["key"] for tag in sent.get("tags", ())
+        }
+        return run["info"]["user_id"]
+
+    # Then; the second is what MLflow's client sends that knows nobody
+    for sent in ({}, {"user_id": "unknown"}, {"user_id": ""}, {"user_id": None}):
+        assert user(scientist, **sent) == "scientist"
+    assert user(team["program"]) == "program"
+    assert user(scientist, user_id="grace", tags=[{"key": "mlflow.user", "value": "grace"}]) == "grace"
+    run = scientist.run(experiment)
+    holder = team.api.as_(scientist.post(f"{NATIVE}/tokens/run", {"run_id": run}).ok()["token"])
+    assert user(holder, tags=[{"key": "mlflow.parentRunId", "value": run}]) == "scientist"
+    found = scientist.post("runs/search", {"experiment_ids": [experiment], "filter": "user_id = 'program'"})
+    assert len(found.ok()["runs"]) == 1

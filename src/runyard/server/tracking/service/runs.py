@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from runyard.server.auth import Permission, Place, Principal, note
+from runyard.server.auth import Permission, Place, Principal, PrincipalKind, note
 from runyard.server.auth.service import end_of_run
 from runyard.server.auth.types import RunFound, RunScope
 from runyard.server.db import Connection, Database, Transaction
@@ -22,6 +22,9 @@ from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import Lifecycle, NewRun, Run, RunInfo, RunStatus, Tag
 from runyard.server.workspaces.rules import used_up
 from runyard.server.workspaces.service import Room, Tally
+
+# MLflow's Python client sends the second when it knows of no user.
+_NOBODY = ("", "unknown")
 
 
 class Runs:
@@ -50,8 +53,11 @@ class Runs:
     ) -> Run:
         """A new active run with status RUNNING.
 
-        The name comes from `name`, else from the tag `mlflow.runName`, else it is generated.
+        The name comes from `name`, else from the tag `mlflow.runName`, else it is generated. Where nobody is
+        named as its user, it is whoever is signed in.
         """
+        if user_id in _NOBODY and principal.identity.kind is not PrincipalKind.LOCAL:
+            user_id = principal.name
         rules.check_text(user_id, rules.MAX_USER_ID, "user_id")
         rules.check_count(len(tags), "tags")
         all_tags = _with_name(tags, name)
