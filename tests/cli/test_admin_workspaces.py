@@ -166,7 +166,11 @@ def test_who_did_what(team: Team, root: Run, tmp_path: Path) -> None:
     assert root(*export, "--to", str(file)).exit_code == 0
     actions = [json.loads(line)["action"] for line in file.read_text().splitlines()]
     assert actions == ["experiment.create", "experiment.delete"]
-    rows = read_csv(root(*export, "--format", "csv").stdout)
+    again = root(*export, "-o", "csv", "--to", str(file))
+    assert (again.exit_code, "--force" in again.stderr) == (2, True)
+    assert root(*export, "-o", "csv", "--to", str(file), "--force").exit_code == 0
+    assert [row["action"] for row in read_csv(file.read_text())] == actions
+    rows = read_csv(root(*export, "-o", "csv").stdout)
     assert [row["action"] for row in rows] == actions
 
 

@@ -39,6 +39,8 @@ _VERIFIED = (
     Column("unsealed", "number"),
     Column("message", head="broken"),
 )
+# As the server calls what `--output` chooses.
+_FORMATS = {"json": "jsonl", "csv": "csv"}
 
 
 @click.group(cls=Group)
@@ -115,30 +117,38 @@ def list_(session: Session, asked: dict[str, Any], limit: int, out: Output) -> N
 @activity.command(
     examples=(
         "runyard activity export --since 2026-01-01 --until 2026-02-01 > january.jsonl",
-        "runyard activity export --format csv --to activity.csv",
+        "runyard activity export -o csv --to activity.csv",
     )
 )
 @_filtered
 @click.option(
-    "--format",
-    "file_format",
-    type=click.Choice(["jsonl", "csv"]),
-    default="jsonl",
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(["json", "csv"]),
+    default="json",
     show_default=True,
-    help="Of the file.",
+    help="Form of the file: JSON lines or CSV.",
 )
 @click.option("--to", "to", metavar="FILE", default="-", help="The file; standard output by default (-).")
+@click.option("--force", is_flag=True, help="Replace the file if it is there already.")
 @commands.server
-def export(session: Session, asked: dict[str, Any], file_format: str, to: str) -> None:
-    """Write all events, the oldest first, as JSON lines or CSV."""
+def export(session: Session, asked: dict[str, Any], form: str, to: str, force: bool) -> None:
+    """Write all events, the oldest first, as JSON lines or CSV.
+
+    A file appears when it is whole.
+    """
     from runyard.client import activity as client
 
-    pieces = client.export(session.http, asked, file_format)
+    if to != "-" and Path(to).exists() and not force:
+        raise click.UsageError(f"{to} is there already; --force replaces it.")
+    pieces = client.export(session.http, asked, _FORMATS[form])
     if to == "-":
         files.write_all(sys.stdout.buffer, pieces)
-    else:
-        with files.whole(Path(to)) as part, part.open("xb") as opened:
-            files.write_all(opened, pieces)
+        return
+    with files.whole(Path(to)) as part, part.open("xb") as opened:
+        files.write_all(opened, pieces)
+    click.echo(f"Wrote {to}.", err=True)
 
 
 @activity.command(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import click
 
+from runyard.cli.commands import Command
 from runyard.server import settings as settings_module
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.process import StartError, run
@@ -36,7 +37,14 @@ def _help(setting: Setting[object]) -> str:
     return f"{setting.help} [{default}env: {setting.variable}]"
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "runyard server",
+        "runyard server --host 0.0.0.0 --port 8080 --data /srv/runyard",
+        "runyard server --database postgresql://runyard@db/runyard --workers 4",
+    ),
+)
 @_options
 def server(**given: object) -> None:
     """Start the server.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,11 +20,20 @@ class Session:
     Args:
         url: what `--url` gave.
         workspace: what `--workspace` gave.
+        environment: the variables to read; the process's own by default.
     """
 
-    def __init__(self, url: str | None, workspace: str | None) -> None:
+    def __init__(
+        self, url: str | None, workspace: str | None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._url = url
         self._workspace = workspace
+        self._environment = environment
+
+    def apart_from_mlflow(self) -> Session:
+        """The same, without the server and the credential that MLflow's client is set to."""
+        left = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+        return Session(self._url, self._workspace, left)
 
     @cached_property
     def settings(self) -> Settings:
@@ -33,7 +44,7 @@ class Session:
         """
         from runyard.client import settings
 
-        return settings.load(url=self._url, workspace=self._workspace)
+        return settings.load(url=self._url, workspace=self._workspace, environment=self._environment)
 
     @cached_property
     def http(self) -> Http:

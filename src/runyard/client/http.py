@@ -65,6 +65,8 @@ class _Answer(msgspec.Struct):
 class Http:
     """A server, in one workspace, with one credential. Threads may share it; close it in the end.
 
+    `base` is the workspace's address: what MLflow's client takes as its tracking URI.
+
     Args:
         url: the server's address, as `address.parse` gives it.
         workspace: the workspace's name; None for the server's default.
@@ -84,7 +86,7 @@ class Http:
     ) -> None:
         self.url = url
         self.workspace = workspace
-        self._base = url if workspace is None else f"{url}/w/{segment(workspace)}"
+        self.base = url if workspace is None else f"{url}/w/{segment(workspace)}"
         self._pause = pause
         self._streams: set[httpx.Response] = set()
         headers = {"User-Agent": f"runyard/{__version__}", "Accept": "application/json"}
@@ -216,7 +218,7 @@ class Http:
         headers = {} if content is None else {"Content-Type": "application/json"}
         with _network_errors(self.url):
             return self._client.build_request(
-                method, self._base + path, params=values or None, content=content, headers=headers
+                method, self.base + path, params=values or None, content=content, headers=headers
             )
 
     def _send(self, request: httpx.Request, *, safe: bool) -> httpx.Response:

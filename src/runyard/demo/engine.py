@@ -15,6 +15,7 @@ from types import FrameType
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from runyard.client.http import Http
 from runyard.demo import address, cancer, diabetes
 from runyard.demo.errors import DemoError
 from runyard.demo.ledger import Ledger
@@ -27,11 +28,11 @@ TOPICS = (diabetes.TOPIC, cancer.TOPIC)
 Done = set[tuple[str, str]]
 
 
-def run(url: str, *, quick: bool, anew: bool, progress: ProgressDisplay) -> Summary:
-    """Trains what the server at `url` doesn't have yet; call it inside `isolation.isolated(url)`.
+def run(http: Http, *, quick: bool, anew: bool, progress: ProgressDisplay) -> Summary:
+    """Trains what the server doesn't have yet; call it inside `isolation.isolated(http.base)`.
 
     Args:
-        url: the server's address, without a trailing slash.
+        http: the server and the workspace.
         quick: fewer models; each is the same as in the whole demo.
         anew: moves the demo's old runs to the trash first.
         progress: is told what happens.
@@ -43,8 +44,8 @@ def run(url: str, *, quick: bool, anew: bool, progress: ProgressDisplay) -> Summ
     with _quiet_libraries(), _remembered_interrupt() as interrupt:
         ledgers: tuple[Ledger, ...] = ()
         try:
-            ledgers = tuple(Ledger(url, topic) for topic in TOPICS)
-            return _Demo(url, ledgers, progress, interrupt).train(quick=quick, anew=anew)
+            ledgers = tuple(Ledger(http, topic) for topic in TOPICS)
+            return _Demo(http.base, ledgers, progress, interrupt).train(quick=quick, anew=anew)
         except KeyboardInterrupt:
             progress.note("Stopped: marking what was running as killed")
             while mlflow.active_run() is not None:  # interrupted between its start and its body
@@ -53,13 +54,13 @@ def run(url: str, *, quick: bool, anew: bool, progress: ProgressDisplay) -> Summ
                 ledger.kill_unfinished()
             raise
         except Exception as error:
-            if address.answers(url):
+            if address.answers(http):
                 if isinstance(error, MlflowException):
                     raise DemoError(f"The server or its client refused: {error.message}") from error
                 raise
             raise DemoError(
-                f"The server at {url} stopped answering. Once it runs again, `runyard demo` goes on where "
-                "it stopped."
+                f"The server at {http.url} stopped answering. Once it runs again, `runyard demo` goes on "
+                "where it stopped."
             ) from error
 
 

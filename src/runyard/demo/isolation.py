@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from runyard.client.credentials import Credential
 from runyard.demo.errors import DemoError
 
 INSTALL = "pip install 'runyard[demo]'"
@@ -41,8 +42,10 @@ def check_packages() -> None:
 
 
 @contextmanager
-def isolated(url: str) -> Iterator[None]:
+def isolated(url: str, credential: Credential | None = None) -> Iterator[None]:
     """Runs its body with an environment in which MLflow's client knows the server at `url` only.
+
+    It signs in there with the credential, if there is one.
 
     Everything is as before afterwards. MLflow must be imported inside.
     """
@@ -55,7 +58,7 @@ def isolated(url: str) -> Iterator[None]:
             if name.startswith(_PREFIXES):
                 del os.environ[name]
         with tempfile.TemporaryDirectory(prefix="runyard-demo-") as home:
-            os.environ.update(_variables(url, home))
+            os.environ.update(_variables(url, home) | _sign_in(credential))
             yield
     finally:
         for name in os.environ.keys() - before.keys():
@@ -80,6 +83,17 @@ def _variables(url: str, home: str) -> dict[str, str]:
         _RETRIES: "3",  # about 10 seconds, where the client's default is minutes
         "HOME": home,  # ~/.mlflow/credentials, ~/.databrickscfg
         "PYTHONUSERBASE": site.getuserbase(),  # packages may be installed below the true home
+    }
+
+
+def _sign_in(credential: Credential | None) -> dict[str, str]:
+    if credential is None:
+        return {}
+    if not credential.user:
+        return {"MLFLOW_TRACKING_TOKEN": credential.secret}
+    return {
+        "MLFLOW_TRACKING_USERNAME": credential.user,
+        "MLFLOW_TRACKING_PASSWORD": credential.secret,
     }
 
 

@@ -13,6 +13,7 @@ import mlflow
 from mlflow.entities import Experiment, Run, RunStatus, RunTag, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
+from runyard.client.http import Http
 from runyard.demo import address, isolation
 from runyard.demo.errors import DemoError
 from runyard.demo.steps import VERSION, Goal, Step, Topic
@@ -27,10 +28,10 @@ _PAGE = 1000
 class Ledger:
     """Which runs are there, and the way to make one."""
 
-    def __init__(self, url: str, topic: Topic) -> None:
+    def __init__(self, http: Http, topic: Topic) -> None:
         """Creates the experiment where it is missing; takes it out of the trash where it is there."""
-        self._url = url
-        self._client = mlflow.MlflowClient(tracking_uri=url)
+        self._http = http
+        self._client = mlflow.MlflowClient(tracking_uri=http.base)
         self.topic = topic
         self.restored = False
         self.experiment_id = self._experiment().experiment_id
@@ -170,7 +171,7 @@ class Ledger:
 
     def _fail(self, error: Exception) -> None:
         """Ends the active run as FAILED with its exception, as far as the server still answers."""
-        if not address.answers(self._url):
+        if not address.answers(self._http):
             isolation.stop_retrying()
         with suppress(Exception):  # the first error is the one that counts
             text = f"{type(error).__name__}: {error}"

@@ -50,12 +50,12 @@ def test_an_mlflow_without_logged_models_is_refused(versions: dict[str, str | No
 
 def test_a_wrong_address_ends_with_an_error() -> None:
     result = _call("--url", "127.0.0.1:5000")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.startswith("Error: ")
 
 
 def test_force_off_a_terminal_needs_yes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "check", lambda url: None)
+    monkeypatch.setattr(address, "check", lambda http: None)
     result = _call("--force")
     assert result.exit_code == 2
     assert "--yes" in result.stderr

@@ -1,4 +1,4 @@
-"""Which addresses the demo takes, and what it says of those that aren't a tracking server's."""
+"""Whether what answers is a tracking server that lets the demo in."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from runyard.client.errors import ClientError, Forbidden, NotFound, NotRunyard, NotSignedIn, Unreachable
+from runyard.client.http import Http
 from runyard.demo import address
-from runyard.demo.errors import DemoError
-
-NOT_FOUND = b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"}'
 
 
 class _Canned(BaseHTTPRequestHandler):
     """Answers every question with what its server was given."""
 
-    def do_GET(self) -> None:
+    def do_POST(self) -> None:
         server = self.server
         assert isinstance(server, CannedServer)
+        self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(server.status)
         self.send_header("Content-Length", str(len(server.body)))
         self.end_headers()
@@ -51,64 +51,39 @@ def canned() -> Iterator[CannedServer]:
     server.server_close()
 
 
+@pytest.fixture
+def http(canned: CannedServer) -> Iterator[Http]:
+    with Http(canned.url, pause=lambda _: None) as opened:
+        yield opened
+
+
+def test_a_tracking_server_is_recognised(canned: CannedServer, http: Http) -> None:
+    canned.body = b'{"experiments": []}'
+    address.check(http)
+    assert address.answers(http)
+
+
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("status", "body", "kind"),
     [
-        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
-        ("http://localhost:5000/", "http://localhost:5000"),
-        ("https://ml.example/w/team/", "https://ml.example/w/team"),
-    ],
-)
-def test_an_address_loses_its_trailing_slash(given: str, expected: str) -> None:
-    assert address.parse(given) == expected
-
-
-@pytest.mark.parametrize(
-    "given",
-    ["", "127.0.0.1:5000", "ftp://a.example", "http://", "http://a:99999", "http://a:b", "http://[::1"],
-)
-def test_what_is_no_http_address_is_refused(given: str) -> None:
-    with pytest.raises(DemoError, match=r"like http://127\.0\.0\.1:5000"):
-        address.parse(given)
-
-
-def test_an_address_with_a_secret_is_refused_without_repeating_it() -> None:
-    with pytest.raises(DemoError, match="without user information") as refused:
-        address.parse("http://me:secret@127.0.0.1:5000")
-    assert "secret" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("status", "body"), [(404, NOT_FOUND), (200, b'{"experiment": {"experiment_id": "1"}}')]
-)
-def test_a_tracking_server_is_recognised(canned: CannedServer, status: int, body: bytes) -> None:
-    canned.status, canned.body = status, body
-    address.check(canned.url)
-    assert address.answers(canned.url)
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "message"),
-    [
-        (200, b"<html>hello</html>", "no MLflow tracking server"),
-        (404, b"not found", "no MLflow tracking server"),
-        (200, b"[]", "no MLflow tracking server"),
-        (401, NOT_FOUND, "login"),
-        (403, b"", "login"),
+        (200, b"<html>hello</html>", NotRunyard),
+        (404, b"not found", NotRunyard),
+        (401, b'{"error_code": "UNAUTHENTICATED", "message": "sign in"}', NotSignedIn),
+        (403, b"", Forbidden),
+        (404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no workspace"}', NotFound),
     ],
 )
 def test_another_server_is_not_taken_for_one(
-    canned: CannedServer, status: int, body: bytes, message: str
+    canned: CannedServer, http: Http, status: int, body: bytes, kind: type[ClientError]
 ) -> None:
     canned.status, canned.body = status, body
-    with pytest.raises(DemoError, match=message):
-        address.check(canned.url)
-    assert not address.answers(canned.url)
+    with pytest.raises(kind):
+        address.check(http)
+    assert not address.answers(http)
 
 
-def test_a_server_that_is_not_there_is_told_with_what_to_do(canned: CannedServer) -> None:
-    free = canned.url
+def test_a_server_that_is_not_there_does_not_answer(canned: CannedServer, http: Http) -> None:
     canned.shutdown()
     canned.server_close()
-    with pytest.raises(DemoError, match=r"No server answers at .*runyard server.*--url"):
-        address.check(free)
+    with pytest.raises(Unreachable):
+        address.check(http)
