@@ -59,6 +59,9 @@ class Process:
     def get(self, path: str) -> Any:
         return self._send(urllib.request.Request(self.url + path))
 
+    def put(self, path: str, content: bytes) -> Any:
+        return self._send(urllib.request.Request(self.url + path, content, method="PUT"))
+
     def post(self, path: str, body: Any) -> Any:
         headers = {"Content-Type": "application/json"}
         return self._send(

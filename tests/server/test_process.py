@@ -187,6 +187,50 @@ def test_only_its_owner_may_look_into_the_folder(start: Start, tmp_path: Path) -
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
 
 
+def test_all_that_is_made_is_its_owners_whoever_may_look_into_the_folder(
+    start: Start, tmp_path: Path
+) -> None:
+    # Given a folder that was there before, and a process that keeps nothing from others
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o755)
+    before = os.umask(0)
+    try:
+        server = start()
+    finally:
+        os.umask(before)
+    # When
+    run = server.post("runs/create", {"experiment_id": "0"})["run"]["info"]
+    root = run["artifact_uri"].removeprefix("mlflow-artifacts:/")
+    server.put(f"/api/2.0/mlflow-artifacts/artifacts/{root}/a/b.txt", b"secret")
+    # Then
+    made = {str(path.relative_to(data)): path for path in data.rglob("*")}
+    assert {"runyard.db", "runyard.db-wal", "runyard.db-shm", "runyard.lock", "artifacts"} <= set(made)
+    assert [name for name in made if name.endswith("a/b.txt")]
+    assert {
+        name: oct(path.stat().st_mode) for name, path in made.items() if path.stat().st_mode & 0o077
+    } == {}
+    assert "can be read by other users" not in server.log.read_text()
+
+
+def test_a_file_that_others_may_read_is_told(start: Start, tmp_path: Path) -> None:
+    # Given what a backup without modes left
+    server = start()
+    server.end()
+    data = tmp_path / "data"
+    (data / "runyard.db").chmod(0o644)
+    # Then: nobody gets so far
+    start().end()
+    assert "can be read by other users" not in server.log.read_text()
+    # When
+    data.chmod(0o755)
+    start()
+    # Then it is told, and left as it is
+    told = [line for line in server.log.read_text().splitlines() if "can be read by other users" in line]
+    assert [line.partition("unless that is meant: ")[2] for line in told] == [f"chmod go= {data}/runyard.db*"]
+    assert (data / "runyard.db").stat().st_mode & 0o777 == 0o644
+
+
 def test_log_lines_may_be_json(start: Start) -> None:
     # Given
     server = start("--log-format", "json", "--log-level", "debug")

@@ -7,7 +7,7 @@ what some can do besides. Paths come in through `parse_blob_path` and `parse_blo
 from __future__ import annotations
 
 from runyard.server.artifacts.base import BlobReader, BlobStore, MultipartUploads
-from runyard.server.artifacts.factory import open_store
+from runyard.server.artifacts.factory import local_folder, open_store
 from runyard.server.artifacts.paths import BlobPath, BlobPrefix, join, parse_blob_path, parse_blob_prefix
 from runyard.server.artifacts.types import (
     BlobInfo,
@@ -32,6 +32,7 @@ __all__ = [
     "UploadPart",
     "Usage",
     "join",
+    "local_folder",
     "open_store",
     "parse_blob_path",
     "parse_blob_prefix",

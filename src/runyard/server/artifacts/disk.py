@@ -103,7 +103,7 @@ class Folder:
                 if not create:
                     raise
             with suppress(FileExistsError):
-                os.mkdir(name, dir_fd=parent)
+                os.mkdir(name, 0o700, dir_fd=parent)
                 self._first_created = min(self._first_created, depth)
             return open_folder(parent, name)
         except NotADirectoryError as error:

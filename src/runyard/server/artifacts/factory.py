@@ -39,6 +39,14 @@ def open_store(url: str, *, max_bytes: int | None = None) -> BlobStore:
     raise _unknown(url)
 
 
+def local_folder(url: str) -> Path | None:
+    """The folder that an address names; None where it names none on this machine."""
+    match = _SCHEME.match(url)
+    if match is None:
+        return Path(url)
+    return _file_path(url) if match[1].lower() == "file" else None
+
+
 def _file_path(url: str) -> Path:
     parts = urlsplit(url)
     path = unquote(parts.path)

@@ -50,7 +50,7 @@ class LocalFiles:
 
     def __init__(self, root: Path, max_bytes: int | None) -> None:
         """Creates the root if it is missing, and clears away what a crash left."""
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.quota = None if max_bytes is None else Quota(max_bytes)
         self.staging = Staging(self.root_fd, self.quota)

@@ -165,7 +165,7 @@ class StagedFile:
     def _opened(self) -> int:
         if self._fd < 0:
             folder_fd = self._staging.folder_fd()
-            self._fd = os.open(self._name, _NEW_FILE_FLAGS, 0o666, dir_fd=folder_fd)
+            self._fd = os.open(self._name, _NEW_FILE_FLAGS, 0o600, dir_fd=folder_fd)
         return self._fd
 
     def _take(self, size: int) -> None:

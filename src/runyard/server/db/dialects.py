@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -146,6 +147,8 @@ class SQLiteDialect(Dialect):
         self._json = msgspec.json.Encoder()
 
     def connect(self, *, readonly: bool) -> sqlite3.Connection:
+        if not readonly:
+            self._make()
         connection = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False, cached_statements=512
         )
@@ -168,6 +171,12 @@ class SQLiteDialect(Dialect):
             run("PRAGMA journal_size_limit=67108864")
             self._limit_size(connection)
         return connection
+
+    def _make(self) -> None:
+        """Make the file where there is none, for its owner only; SQLite gives its log the same mode."""
+        # One that is there isn't opened: to close it again would drop the locks that SQLite has on it.
+        with suppress(OSError):  # SQLite says it better
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def stored_bytes(self) -> int | None:
         files = (self.path, self.path.with_name(self.path.name + "-wal"))

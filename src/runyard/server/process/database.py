@@ -70,11 +70,14 @@ def absence(settings: Settings) -> str | None:
 
 def foreign_file(settings: Settings) -> Path | None:
     """The SQLite file, where it isn't in the data folder and so isn't covered by its lock."""
+    file = file_of(settings)
+    return None if file is None or file.is_relative_to(settings.data_folder) else file
+
+
+def file_of(settings: Settings) -> Path | None:
+    """The SQLite file; None with PostgreSQL."""
     dialect = open_dialect(settings.database_url)
-    if not isinstance(dialect, SQLiteDialect):
-        return None
-    file = dialect.path.expanduser().absolute()
-    return None if file.is_relative_to(settings.data_folder) else file
+    return dialect.path.expanduser().absolute() if isinstance(dialect, SQLiteDialect) else None
 
 
 def described(settings: Settings) -> str:

@@ -12,6 +12,9 @@ from runyard.server.process.errors import StartError
 
 LOCK = "runyard.lock"
 
+# What a group and all others may do.
+_READ, _ENTER = 0o044, 0o011
+
 
 def make(folder: Path) -> None:
     """Make the data folder where there is none; only its owner may look inside.
@@ -50,6 +53,22 @@ def locked(file: Path, what: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def readable_by_others(*files: Path) -> list[Path]:
+    """Those of the files and folders that others on this machine may read, or look into.
+
+    What is made here belongs to its owner alone, but it may have been put there: from a backup, or with a
+    mode that somebody has chosen.
+    """
+    return [file for file in files if _is_open(file) and file.parent.stat().st_mode & _ENTER]
+
+
+def _is_open(file: Path) -> bool:
+    try:
+        return bool(file.stat().st_mode & _READ)
+    except OSError:
+        return False
 
 
 def _take(descriptor: int, file: Path, what: str) -> None:

@@ -20,6 +20,7 @@ from uvicorn.supervisors import Multiprocess
 
 from runyard import __version__
 from runyard.server import app
+from runyard.server.artifacts import local_folder
 from runyard.server.kernel.addresses import is_loopback
 from runyard.server.process import database, folder
 from runyard.server.process.errors import StartError
@@ -71,6 +72,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
             login = database.has_user(settings)
             _refuse_strangers(settings, login)
             sock = held.enter_context(listen(settings.host, settings.port))
+        _warn_of_readers(settings)
         _announce(settings, sock, login, say)
         serve = _serve if settings.workers == 1 else _serve_with_workers
         serve(settings, sock, lines)
@@ -171,6 +173,19 @@ def _refuse_strangers(settings: Settings, login: bool) -> None:
             "listening on %s without https: passwords and tokens can be read on the way; put a proxy with "
             "TLS in front and give its address with --public-url",
             settings.host,
+        )
+
+
+def _warn_of_readers(settings: Settings) -> None:
+    """Whoever reads the database or the artifacts needs no login; their mode may be meant, so it stays."""
+    file = database.file_of(settings)
+    artifacts = local_folder(settings.artifacts_url)
+    for found in folder.readable_by_others(*filter(None, (file, artifacts))):
+        log.warning(
+            "%s can be read by other users of this machine; unless that is meant: chmod go= %s%s",
+            found,
+            shlex.quote(str(found)),
+            "*" if found == file else "",  # SQLite's log lies beside it
         )
 
 

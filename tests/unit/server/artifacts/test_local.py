@@ -46,15 +46,15 @@ async def test_blobs_are_plain_files_and_the_store_takes_what_is_there(root: Pat
     assert (root / "run/model/MLmodel").read_bytes() == b"new"
 
 
-async def test_the_umask_decides_who_may_read(store: LocalBlobStore, root: Path) -> None:
-    before = os.umask(0o027)
+async def test_only_its_owner_may_read_whatever_the_umask(store: LocalBlobStore, root: Path) -> None:
+    before = os.umask(0)
     try:
         await put(store, "run/file")
     finally:
         os.umask(before)
 
-    assert (root / "run/file").stat().st_mode & 0o777 == 0o640
-    assert (root / "run").stat().st_mode & 0o777 == 0o750
+    assert (root / "run/file").stat().st_mode & 0o777 == 0o600
+    assert (root / "run").stat().st_mode & 0o777 == 0o700
 
 
 async def test_versions_of_one_millisecond_differ_by_more_than_the_inode(
