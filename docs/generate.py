@@ -8,6 +8,7 @@ A page is a function without arguments that returns Markdown, registered under i
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,9 +18,12 @@ import click
 
 from runyard.cli import exits
 from runyard.cli.main import main as command
+from runyard.server import app
+from runyard.server import settings as settings_module
 from runyard.server.auth.permissions import OF_RUN_TOKEN, TRACKING, Level, Permission, permissions_at
 from runyard.server.auth.rules import BUILT_IN, GRANTABLE, permissions_of
 from runyard.server.settings import SETTINGS, Setting
+from runyard.server.web import Route
 from runyard.server.workspaces.rules import QUOTAS
 from runyard.server.workspaces.types import Quotas
 
@@ -144,7 +148,67 @@ def roles_and_permissions() -> str:
         server=", ".join(f"`{p.value}`" for p in Permission if p.of_server),
         levels=_matrix(of_experiments, levels),
         tokens=_matrix([p for p in GRANTABLE if p in TRACKING], tokens),
+        samples="\n\n".join(_sample(role) for role in sample_roles()),
     )
+
+
+def sample_roles() -> list[dict[str, Any]]:
+    """The roles that the guide shows as examples."""
+    roles: list[dict[str, Any]] = json.loads((TEMPLATES / "sample-roles.json").read_text(encoding="utf-8"))
+    return roles
+
+
+def _sample(role: dict[str, Any]) -> str:
+    fields = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in role.items())
+    return f"```json\n{{\n{fields}\n}}\n```"
+
+
+_MLFLOW = "/api/2.0/mlflow/"
+_FILES = "/api/2.0/mlflow-artifacts/"
+_NATIVE = "/api/runyard/1/"
+
+
+@page("reference/permissions.md")
+def permissions() -> str:
+    """Which permission each operation needs, from the table of routes."""
+    routes = app.build(settings_module.load({"data": "runyard-data"}, {})).routes
+    return f"""# Which operation needs which permission
+
+What each address asks for before anything else, from the table that the server itself is made of.
+[Roles, rules of folders and experiments, and tokens](../guides/roles-and-permissions.md) give permissions;
+what is about experiments must be held where the experiment lies. `public` needs no credential, `signedIn` any
+valid one.
+
+## MLflow
+
+Below `/api/2.0/mlflow/`, or `3.0` and `ajax-api` in the place of these:
+
+{_operations(routes, _MLFLOW)}
+
+Files, below `/api/2.0/mlflow-artifacts/`:
+
+{_operations(routes, _FILES)}
+
+## Runyard
+
+Below `/api/runyard/1/`:
+
+{_operations(routes, _NATIVE)}
+
+Some ask for more, by what is sent: a rename for `experiments/write` in the old and the new place; archiving a
+workspace, or making it active again, for `workspaces/delete`; bringing a thing back from the trash for what
+deletes it; another user's password or tokens for `server/users/write`. A token never gives more than its
+owner has.
+"""
+
+
+def _operations(routes: Sequence[Route], below: str) -> str:
+    found = [
+        (f"{r.method} `{r.path.removeprefix(below)}`", f"`{r.permission.value}`", r.summary)
+        for r in routes
+        if r.path.startswith(below) and isinstance(r.permission, Permission)
+    ]
+    return table(("operation", "permission", "what it does"), found)
 
 
 _LEVELS = {Level.READ: "`CAN_READ`", Level.EDIT: "`CAN_EDIT`", Level.MANAGE: "`CAN_MANAGE`"}

@@ -166,8 +166,18 @@ def test_roles_are_made_from_files(team: Team, root: Run, tmp_path: Path) -> Non
     file.write_text(root("role", "show", "Labeller", "-o", "json").stdout)
     assert root("role", "set", str(file)).exit_code == 0
     assert root("role", "set", "-", "--name", "Second", input='{"actions": ["*/read"]}').exit_code == 0
+    everywhere = '{"Actions": ["*/read"], "AssignableScopes": ["/"]}'
+    assert root("role", "set", "-", "--name", "Second", input=everywhere).exit_code == 0
+    for wrong, told in (
+        ('{"Actions": ["*"], "AssignableScopes": ["/subscriptions/1"]}', "runyard workspace assign"),
+        ('{"Actions": ["experiments/*"], "NotActions": ["*"]}', "would give nothing"),
+        ('{"Description": "x"}', "needs actions"),
+    ):
+        refused = root("role", "set", "-", "--name", "Odd", input=wrong)
+        assert (refused.exit_code, told in refused.stderr) == (1, True)
     names = [one["name"] for one in _json(root, "role", "list")]
     assert names[0] == "Owner"
+    assert "Odd" not in names
     assert {"Labeller", "Second", "Reader"} <= set(names)
     for name in ("Labeller", "Second"):
         assert root("role", "delete", name, "--yes").exit_code == 0

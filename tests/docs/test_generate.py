@@ -36,6 +36,20 @@ def test_every_permission_and_role_is_documented() -> None:
     assert rows == ["| `members/write` | yes |  |  |  |  |"]
 
 
+def test_every_operation_of_mlflow_says_its_permission() -> None:
+    text = generate.text_of("reference/permissions.md")
+    for line in (
+        "| POST `runs/search` | `experiments/runs/read` |",
+        "| POST `runs/create` | `experiments/runs/write` |",
+        "| POST `runs/delete` | `experiments/runs/delete` |",
+        "| POST `experiments/create` | `experiments/write` |",
+        "| GET `artifacts/{path:path}` | `metadata/artifacts/read` |",
+        "| DELETE `logged-models/{model_id}` | `loggedModels/delete` |",
+        "| POST `users` | `server/users/write` |",
+    ):
+        assert line in text
+
+
 def test_every_command_and_option_is_documented() -> None:
     text = generate.text_of("reference/cli.md")
     missing = [

@@ -16,8 +16,8 @@ _LIST = (Column("name", whole=True), Column("built_in", "flag"), Column("descrip
 _ONE = (*_LIST, Column("actions"), Column("not_actions"), Column("permissions"))
 
 # What a file may say; what a server tells beside it is passed over.
-_KEYS = {"name", "description", "actions", "notactions"}
-_TOLD = {"builtin", "permissions", "iscustom", "assignablescopes", "id"}
+_KEYS = {"name", "description", "actions", "notactions", "assignablescopes"}
+_TOLD = {"builtin", "permissions", "iscustom", "id"}
 
 
 @click.group(cls=Group)
@@ -75,6 +75,7 @@ def set_(session: Session, file: TextIO, name: str | None, out: Output) -> None:
         actions=wanted.get("actions", []),
         not_actions=wanted.get("notactions", []),
         description=wanted.get("description", ""),
+        scopes=wanted.get("assignablescopes", []),
     )
     out.done(f"Saved role '{name}'.", saved)
 
@@ -111,10 +112,10 @@ def read(text: str) -> dict[str, Any]:
         raise click.UsageError(
             f"A role has no {', '.join(unknown)}; it has name, description, actions, not_actions."
         )
-    for key in ("actions", "notactions"):
+    for key in ("actions", "notactions", "assignablescopes"):
         value = role.get(key, [])
         if not isinstance(value, list) or not all(isinstance(action, str) for action in value):
-            raise click.UsageError("actions and not_actions must be lists of texts.")
+            raise click.UsageError("actions, not_actions and assignable_scopes must be lists of texts.")
     if any(not isinstance(role.get(key, ""), str) for key in ("name", "description")):
         raise click.UsageError("name and description must be texts.")
     return {key: role[key] for key in _KEYS & set(role)}

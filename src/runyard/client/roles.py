@@ -30,14 +30,27 @@ def get(http: Http, name: str) -> Object:
 
 
 def save(
-    http: Http, name: str, *, actions: Sequence[str], not_actions: Sequence[str] = (), description: str = ""
+    http: Http,
+    name: str,
+    *,
+    actions: Sequence[str],
+    not_actions: Sequence[str] = (),
+    description: str = "",
+    scopes: Sequence[str] = (),
 ) -> Object:
     """Make or change a custom role: it gives `actions` without `not_actions`; `*` stands for any text.
+
+    Scopes that name less than `/` are refused: a role is there for every workspace.
 
     Raises:
         ClientError: see `errors`.
     """
-    body = {"actions": list(actions), "not_actions": list(not_actions), "description": description}
+    body = {
+        "actions": list(actions),
+        "not_actions": list(not_actions),
+        "description": description,
+        "assignable_scopes": list(scopes),
+    }
     saved: Object = http.put(f"{_AT}/{segment(name)}", body)
     return saved
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from runyard.server.auth.rules import BUILT_IN, permissions_of
 from tests.api.auth.team import FOREIGN, GROUP, NATIVE, OWN, ROLES, Team
 from tests.api.conftest import assert_refused
 
+GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "roles-and-permissions.md"
 ROLE = f"{NATIVE}/roles/Curator"
 MEMBERS = f"{NATIVE}/workspaces/{OWN}/members"
 CURATOR = {"description": "Keeps order.", "actions": ["experiments/*"], "not_actions": ["*/runs/*"]}
@@ -66,6 +70,11 @@ def test_what_is_refused(team: Team) -> None:
         "not actions": ("Odd", {"actions": ["*"], "not_actions": ["typo/read"]}, "not_actions[0]"),
         "stars": ("Odd", {"actions": ["*" * 30 + "x"]}, "actions[0]"),
         "many": ("Odd", {"actions": ["*"] * 101}, "actions"),
+        "no actions": ("Odd", {"actions": []}, "actions"),
+        "all taken away": ("Odd", {"actions": ["experiments/*"], "not_actions": ["*"]}, "not_actions"),
+        "taken away": ("Odd", {"actions": ["*/delete"], "not_actions": ["*/DELETE"]}, "not_actions"),
+        "coming, taken away": ("Odd", {"actions": ["compute/start"], "not_actions": ["*"]}, "not_actions"),
+        "scopes": ("Odd", {"actions": ["*"], "assignable_scopes": ["/", "/w/a"]}, "assignable_scopes"),
         "description": ("Odd", {"actions": ["*"], "description": "x" * 1001}, "description"),
     }
     replies = {
@@ -73,7 +82,10 @@ def test_what_is_refused(team: Team) -> None:
     }
     assert_refused(replies, {case: field for case, (_, _, field) in sent.items()})
     assert "administrators" in replies["server"].message
+    assert "runyard workspace assign" in replies["scopes"].message
     team["admin"].put(ROLE, {"actions": ["compute/start", "Experiments/READ"]}).ok()
+    team["admin"].put(ROLE, {"actions": ["compute/*"], "not_actions": ["compute/delete"]}).ok()
+    team["admin"].put(ROLE, {"actions": ["*"], "assignable_scopes": ["/"]}).ok()
 
 
 def test_a_role_that_somebody_has_stays(team: Team) -> None:
@@ -142,3 +154,54 @@ def test_nobody_else_gives_roles(team: Team, who: str) -> None:
 )
 def test_what_is_missing(team: Team, method: str, path: str) -> None:
     assert team["owner"].request(method, path).error == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
+# Of each role in the guide what it comes to, beside what its own description says.
+SAMPLES = {
+    "Data Scientist Restricted": (
+        {"experiments/runs/write", "metadata/artifacts/write", "loggedModels/write", "trash/read"},
+        {"experiments/write", "experiments/runs/delete", "activity/read", "members/write"},
+    ),
+    "MLflow Data Scientist": (
+        {"experiments/write", "experiments/delete", "experiments/runs/delete", "loggedModels/delete"},
+        {"experiments/permissions/write", "trash/purge", "workspaces/write", "members/read"},
+    ),
+    "MLOps": (
+        {"experiments/write", "experiments/runs/write", "metadata/artifacts/write", "loggedModels/write"},
+        {"experiments/delete", "experiments/runs/delete", "metadata/artifacts/delete", "trash/read"},
+    ),
+    "Workspace Admin": (
+        {"members/write", "workspaces/write", "trash/purge", "experiments/permissions/write"},
+        {"workspaces/delete"},
+    ),
+    "Labeler": (
+        {"experiments/read", "experiments/runs/write", "metadata/artifacts/read"},
+        {"experiments/write", "metadata/artifacts/write", "loggedModels/read"},
+    ),
+}
+
+
+def test_the_roles_of_the_guide_are_taken_and_give_what_they_say(team: Team) -> None:
+    # Given
+    guide = GUIDE.read_text(encoding="utf-8")
+    roles = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", guide, re.DOTALL)]
+    assert {role["name"] for role in roles} == set(SAMPLES)
+    admin, stranger = team["admin"], team["stranger"]
+    experiment = team["owner"].experiment()
+    run = team["owner"].run(experiment)
+    for role in roles:
+        # When
+        saved = admin.put(f"{NATIVE}/roles/{role['name']}", role).ok()
+        # Then
+        gives, lacks = SAMPLES[role["name"]]
+        assert gives <= set(saved["permissions"]), role["name"]
+        assert not lacks & set(saved["permissions"]), role["name"]
+        admin.put(f"{MEMBERS}/stranger/{role['name']}").ok()
+        tagged = stranger.post("runs/set-tag", {"run_id": run, "key": "label", "value": role["name"]})
+        assert tagged.status == 200, role["name"]
+        deleted = stranger.post("runs/delete", {"run_id": run})
+        may = "experiments/runs/delete" in saved["permissions"]
+        assert deleted.status == (200 if may else 403), role["name"]
+        if may:
+            team["owner"].post("runs/restore", {"run_id": run}).ok()
+        admin.delete(f"{MEMBERS}/stranger/{role['name']}").ok()

@@ -13,6 +13,8 @@ from runyard.server.kernel.errors import InvalidArgument
 MAX_PATTERNS = 100
 MAX_STARS = 4
 OWNER = "Owner"
+# The one place where roles can be defined, as scopes name it: the server.
+EVERYWHERE = "/"
 
 BUILT_IN: Mapping[str, RoleDefinition] = {
     role.name: role
@@ -90,6 +92,41 @@ def check_patterns(patterns: Sequence[str], field: str) -> None:
         )
 
 
+def check_gives(role: RoleDefinition) -> None:
+    """Refuse a role that gives nothing: whoever gets it would wonder why.
+
+    Raises:
+        InvalidArgument: it has no actions, or its NotActions match all that they do.
+    """
+    if permissions_of([role]) or any(
+        action.lower().startswith(_COMING) and not _covers(role.not_actions, action)
+        for action in role.actions
+    ):
+        return
+    if not role.actions:
+        raise InvalidArgument("A role needs actions: without any it gives nothing.", field="actions")
+    raise InvalidArgument(
+        "This role would give nothing: its not_actions take away all that its actions give. Of one role "
+        "not_actions always win; take from them what the role is to give.",
+        field="not_actions",
+    )
+
+
+def check_scopes(scopes: Sequence[str]) -> None:
+    """Refuse to say where a role may be given: nothing would keep to it.
+
+    Raises:
+        InvalidArgument: they name less than the whole server.
+    """
+    if any(scope != EVERYWHERE for scope in scopes):
+        raise InvalidArgument(
+            "A role can't be for some workspaces only: it is there for all of the server, and holds where "
+            "somebody is given it (`runyard workspace assign PRINCIPAL ROLE -w WORKSPACE`). Leave "
+            f"assignable_scopes out, or say '{EVERYWHERE}'.",
+            field="assignable_scopes",
+        )
+
+
 @lru_cache(1_000)
 def _given(actions: tuple[str, ...], not_actions: tuple[str, ...]) -> frozenset[Permission]:
     """What a role gives; asked again and again for the same few."""
@@ -99,8 +136,12 @@ def _given(actions: tuple[str, ...], not_actions: tuple[str, ...]) -> frozenset[
     return frozenset(found)
 
 
+def _covers(patterns: Iterable[str], action: str) -> bool:
+    return any(_pattern(pattern).fullmatch(action) for pattern in patterns)
+
+
 def _matches(permission: Permission, patterns: Iterable[str]) -> bool:
-    return any(_pattern(pattern).fullmatch(permission.value) for pattern in patterns)
+    return _covers(patterns, permission.value)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

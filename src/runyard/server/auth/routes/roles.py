@@ -19,11 +19,13 @@ class RoleChange(msgspec.Struct):
     Attributes:
         actions: names of permissions; `*` stands for any text, as in `experiments/*`.
         not_actions: likewise, taken off `actions`.
+        assignable_scopes: nothing, or `/`: a role is there for every workspace.
     """
 
     actions: list[str]
     not_actions: list[str] = []
     description: str = ""
+    assignable_scopes: list[str] = []
 
 
 class RoleShown(msgspec.Struct):
@@ -83,6 +85,7 @@ class RoleRoutes:
             description=sent.description,
             actions=sent.actions,
             not_actions=sent.not_actions,
+            scopes=sent.assignable_scopes,
         )
         return _shown(saved)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from runyard.server.auth import names
 from runyard.server.auth.records import Deleted
-from runyard.server.auth.rules import BUILT_IN, check_patterns
+from runyard.server.auth.rules import BUILT_IN, check_gives, check_patterns, check_scopes
 from runyard.server.auth.service.activity import note
 from runyard.server.auth.service.deleted import Deletion
 from runyard.server.auth.store import roles as store
@@ -53,17 +53,21 @@ class Roles:
         description: str,
         actions: Sequence[str],
         not_actions: Sequence[str],
+        scopes: Sequence[str] = (),
     ) -> RoleDefinition:
         """Make a custom role, or change one for all who have it.
 
         Raises:
-            InvalidArgument: the name is a built-in role's or isn't allowed, or a pattern stands for nothing.
+            InvalidArgument: the name is a built-in role's or isn't allowed, a pattern stands for nothing, the
+                role would give nothing, or be for some workspaces only.
         """
         _refuse_built_in(name)
         names.check_line(description, names.MAX_DESCRIPTION, "description")
         check_patterns(actions, "actions")
         check_patterns(not_actions, "not_actions")
+        check_scopes(scopes)
         role = RoleDefinition(names.role_name(name), description, [*actions], [*not_actions])
+        check_gives(role)
 
         def mutate(tx: Transaction) -> RoleDefinition:
             before = store.lock(tx, role.name)
