@@ -37,7 +37,7 @@ LATE = {
     ("cli/metrics_plot.py", "plotille"): "an optional package",
     (
         "cli/user.py",
-        "runyard.cli.first_admin",
+        "runyard.cli.offline",
     ): "the server's half a second, only for the first administrator",
     ("cli/login.py", "runyard.cli.browser"): "a web server of its own, only to sign in in the browser",
     ("cli/demo.py", "rich"): "an optional package",

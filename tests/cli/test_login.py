@@ -246,3 +246,53 @@ def test_a_server_that_runs_keeps_its_data_folder(run: Run, server: Process) -> 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "in use by another Runyard server" in result.stderr
     assert "without --data" in result.stderr
+
+
+def test_an_administrator_who_is_locked_out_gets_a_new_password(team: Team, tmp_path: Path) -> None:
+    # Given a server with an administrator who has signed in
+    data = ("--data", str(tmp_path / "data"))
+    someone, new = team.person("locked-out"), "another good password"
+    added = someone("user", "add", "root", "--admin", *data, "--password-stdin", input=PASSWORD)
+    assert added.exit_code == 0
+    process = Process(tmp_path / "server.log", *data)
+    try:
+        process.wait_until_it_answers()
+        signing = ("login", process.url, "--user", "root", "--password-stdin")
+        assert someone(*signing, input=PASSWORD).exit_code == 0
+        assert someone("user", "add", "eve", "--password-stdin", input=PASSWORD).exit_code == 0
+        # When it is tried beside the server that runs
+        reset = ("user", "password", "ROOT", *data, "--password-stdin")
+        refused = someone(*reset, input=new)
+        assert (refused.exit_code, "in use by another" in refused.stderr) == (1, True)
+    finally:
+        process.end()
+    # When, with the server stopped
+    done = someone(*reset, input=new)
+    assert (done.exit_code, new in done.output) == (0, False), done.output
+    assert "Set the password of 'root'" in done.stdout
+    for names, code, told in (
+        (("eve",), 1, "those who may sign in are: root"),
+        (("nobody",), 1, "root"),
+        ((), 2, "Name the administrator"),
+    ):
+        failed = someone("user", "password", *names, *data, "--password-stdin", input=new)
+        assert (failed.exit_code, told in failed.stderr) == (code, True), failed.output
+    # Then
+    process = Process(tmp_path / "server.log", *data)
+    try:
+        process.wait_until_it_answers()
+        signing = ("login", process.url, "--user", "root", "--password-stdin")
+        assert someone(*signing, input=PASSWORD).exit_code == 3
+        assert someone(*signing, input=new).exit_code == 0
+        words = ("activity", "list", "--all-workspaces", "--action", "user.password", "-o", "json")
+        (event,) = read_json(someone(*words))
+        assert (event["actor"], event["target"], event["credential"]) == ("local", "root", "command line")
+    finally:
+        process.end()
+
+
+def test_a_new_password_makes_no_database(team: Team, tmp_path: Path) -> None:
+    words = ("user", "password", "root", "--data", str(tmp_path / "no"), "--password-stdin")
+    missing = team.person("first")(*words, input=PASSWORD)
+    assert (missing.exit_code, "no database" in missing.stderr) == (2, True)
+    assert not (tmp_path / "no").exists()

@@ -86,7 +86,7 @@ def add(
         raise click.UsageError("--password-stdin and --no-password exclude each other.")
     password = None if no_password else _new_password(password_stdin)
     if offline:
-        from runyard.cli.first_admin import add_first_admin
+        from runyard.cli.offline import add_first_admin
 
         made = add_first_admin(
             name, password or "", display_name=display_name, email=email, data=data, database=database
@@ -178,17 +178,44 @@ def enable(session: Session, name: str, out: Output) -> None:
     out.done(f"Enabled user '{name}'.", users.change(session.http, name, is_disabled=False))
 
 
-@user.command(examples=("runyard user password", "runyard user password alice"))
+@user.command(
+    examples=(
+        "runyard user password",
+        "runyard user password alice",
+        "runyard user password root --data runyard-data           # locked out: without a server",
+    )
+)
 @click.argument("name", required=False)
 @PASSWORD_STDIN
+@click.option(
+    "--data", metavar="FOLDER", help="Set an administrator's in this data folder, while no server runs on it."
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    help="Likewise in this database (of a data folder elsewhere, or PostgreSQL).  [env: RUNYARD_DATABASE]",
+)
 @commands.server_only
 @commands.output
-def password(session: Session, name: str | None, password_stdin: bool, out: Output) -> None:
-    """Change your own password, or set another user's (administrators).
+def password(
+    session: Session,
+    name: str | None,
+    password_stdin: bool,
+    data: str | None,
+    database: str | None,
+    out: Output,
+) -> None:
+    """Change your own password, or set another user's (administrators). It ends the user's sessions.
 
     For your own, the present password is asked first; --password-stdin then reads it from standard input's
     first line and the new one from its second.
+
+    Where no administrator can sign in any more, --data or --database set an administrator's password without
+    a server and without the present one; the activity log notes it.
     """
+    if data is not None or database is not None:
+        _reset_password(name, password_stdin, data, database, out)
+        return
     from runyard.client import identity, users
 
     me = identity.whoami(session.http)["name"]
@@ -215,6 +242,18 @@ def delete(session: Session, name: str, yes: bool, out: Output) -> None:
     asking.sure(f"Move the user '{name}' to the trash? Their tokens end for good.", yes=yes)
     moved = users.delete(session.http, name)
     out.done(texts.in_trash("user", name, moved), {"deleted": name, **moved})
+
+
+def _reset_password(
+    name: str | None, password_stdin: bool, data: str | None, database: str | None, out: Output
+) -> None:
+    if name is None:
+        raise click.UsageError("Name the administrator whose password is set.")
+    from runyard.cli.offline import reset_password
+
+    changed = reset_password(name, _new_password(password_stdin), data=data, database=database)
+    where = changed["database"]
+    out.done(f"Set the password of '{changed['name']}' in {where}, and ended its sessions.", changed)
 
 
 def _new_password(from_input: bool) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
-from runyard.server.auth.service.users import add_first_admin
+from runyard.server.auth.service.users import add_first_admin, reset_password
 from runyard.server.db import Database
-from runyard.server.kernel.errors import AlreadyExists, InvalidArgument
+from runyard.server.kernel.errors import AlreadyExists, InvalidArgument, NotFound
+from tests.api.auth.browser import Browser
 from tests.api.auth.team import NATIVE, PASSWORD, Team
 from tests.api.conftest import Api, serve
 
@@ -69,6 +71,42 @@ def test_it_is_noticed_by_a_server_that_runs(database: Database, tmp_path: Path,
             pass
         assert api.get(f"{NATIVE}/whoami").error == (401, "UNAUTHENTICATED")
         assert api.as_(password=AS_ADA).get(f"{NATIVE}/whoami").ok()["name"] == "ada"
+
+
+def test_a_password_that_the_command_line_resets(
+    database: Database, tmp_path: Path, database_url: str
+) -> None:
+    # Given an administrator with a session and a token, and another who is disabled
+    with serve(data=str(tmp_path), database=database_url) as api:
+        api.post(USERS, FIRST).ok()
+        ada, browser = api.as_(password=AS_ADA), Browser(api)
+        for name, admin in (("eve", True), ("bob", False)):
+            ada.post(USERS, {"name": name, "password": PASSWORD, "is_admin": admin}).ok()
+        ada.patch(f"{USERS}/eve", {"is_disabled": True}).ok()
+        token = ada.post(f"{NATIVE}/tokens", {"name": "kept"}).ok()["token"]
+        browser.sign_in("ada", PASSWORD)
+        assert browser.whoami() == "ada"
+        # When
+        changed = reset_password(database, "ADA", "another good password")
+        # Then a server that runs knows of it within seconds
+        assert (changed.name, changed.has_password) == ("ada", True)
+        ended = time.monotonic() + 10
+        while browser.whoami() is not None and time.monotonic() < ended:
+            time.sleep(0.1)
+        assert browser.whoami() is None
+        assert api.as_(password=("ada", "another good password")).get(f"{NATIVE}/whoami").status == 200
+        assert api.as_(token).get(f"{NATIVE}/whoami").status == 200  # tokens are revoked one by one
+        events = api.as_(token).get(f"{NATIVE}/activity?workspace=*&action=user.password").ok()["items"]
+        assert [(e["actor"], e["target"], e["credential"]) for e in events] == [
+            ("local", "ada", "command line")
+        ]
+    with serve(data=str(tmp_path), database=database_url) as api:
+        assert api.as_(password=AS_ADA).get(f"{NATIVE}/whoami").status == 401
+    for name, kind in (("nobody", NotFound), ("bob", NotFound), ("eve", InvalidArgument)):
+        with pytest.raises(kind, match="ada"):
+            reset_password(database, name, PASSWORD)
+    with pytest.raises(InvalidArgument):
+        reset_password(database, "ada", "short")
 
 
 def test_the_command_line_makes_only_the_first(database: Database) -> None:

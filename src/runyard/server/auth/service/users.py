@@ -233,8 +233,49 @@ def add_first_admin(
 
     def mutate(tx: Transaction) -> User:
         if access_store.any_user(tx):
-            raise AlreadyExists("This server has users already; an administrator makes all others.")
+            raise AlreadyExists(
+                "This server has users already; an administrator makes all others. If none can sign in any "
+                "more, `runyard user password NAME` sets a password, with the same --data or --database."
+            )
         _insert(tx, operator, user, hashed, "user.create")
+        return msgspec.structs.replace(user, has_password=True)
+
+    return database.write_from_thread(mutate)
+
+
+def reset_password(database: Database, name: str, password: str) -> User:
+    """Give an administrator a new password and end its sessions. For the command line; blocks.
+
+    Args:
+        database: started; a server may run on it as well, and knows of it within five seconds.
+        name: in any case.
+        password: its characters; hashed here.
+
+    Raises:
+        NotFound: there is no administrator of this name; the message names those that there are.
+        InvalidArgument: the password isn't allowed, or the administrator is disabled.
+    """
+    secrets.check(password)
+    hashed = secrets.hashed(password)
+    operator = msgspec.structs.replace(LOCAL, credential="command line")
+
+    def mutate(tx: Transaction) -> User:
+        user = store.lock(tx, name.lower())
+        if user is None or user.kind is not PrincipalKind.USER or not user.is_admin:
+            raise NotFound(
+                f"There is no administrator '{names.cut(name)}'; those who may sign in are: "
+                f"{', '.join(store.administrators(tx)) or 'none'}. They set the passwords of all others.",
+                field="name",
+            )
+        if user.is_disabled:
+            raise InvalidArgument(
+                f"'{user.name}' is disabled, and only another administrator enables it again: "
+                f"{', '.join(store.administrators(tx))}.",
+                field="name",
+            )
+        store.set_password(tx, user.id, hashed)
+        token_store.drop_sessions(tx, user.id)
+        note(tx, operator, "user.password", "user", user.name, workspace_id=0)
         return msgspec.structs.replace(user, has_password=True)
 
     return database.write_from_thread(mutate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 
 from runyard.server.auth import tables as t
 from runyard.server.auth.records import Group, User
@@ -34,17 +34,14 @@ _page = Query(
     .order_by(_p.name)
     .limit(bindparam("count"))
 )
-_administrators = Query(
-    select(_p.id)
-    .where(
-        _p.kind == int(PrincipalKind.USER),
-        _p.is_admin == 1,
-        _p.is_disabled == 0,
-        or_(_p.password_hash.is_not(None), _p.external_id.is_not(None)),
-    )
-    .order_by(_p.id)
-    .with_for_update()
+_is_administrator = and_(
+    _p.kind == int(PrincipalKind.USER),
+    _p.is_admin == 1,
+    _p.is_disabled == 0,
+    or_(_p.password_hash.is_not(None), _p.external_id.is_not(None)),
 )
+_administrators = Query(select(_p.id).where(_is_administrator).order_by(_p.id).with_for_update())
+_names_of_administrators = Query(select(_p.name).where(_is_administrator).order_by(_p.name))
 _insert = Query(
     lambda d: (
         d.insert(t.principal)
@@ -94,6 +91,11 @@ def page(connection: Connection, kind: PrincipalKind, after: str, count: int) ->
 def lock_administrators(tx: Transaction) -> Sequence[int]:
     """The users who can sign in and administer the server; nobody else changes them until the end."""
     return [row[0] for row in tx.rows(_administrators)]
+
+
+def administrators(connection: Connection) -> list[str]:
+    """The names of the users who can sign in and administer the server."""
+    return [row[0] for row in connection.rows(_names_of_administrators)]
 
 
 def insert(tx: Transaction, user: User, password_hash: str | None, external_id: str | None = None) -> bool:

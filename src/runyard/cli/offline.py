@@ -1,13 +1,15 @@
-"""The first administrator, made in a server's database while no server runs on it."""
+"""What is done in a server's database while no server runs on it: the way in."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import click
 
 from runyard.server import settings as settings_module
+from runyard.server.auth.records import User
 from runyard.server.auth.service import users
 from runyard.server.db import Database
 from runyard.server.db.database import open_dialect
@@ -33,30 +35,62 @@ def add_first_admin(
     Raises:
         click.ClickException: a server runs on it, it has users already, or a value isn't allowed.
     """
+    with _opened(data, database) as (opened, settings):
+        made = users.add_first_admin(opened, name, password, display_name=display_name, email=email)
+        return _told(made, settings)
+
+
+def reset_password(name: str, password: str, *, data: str | None, database: str | None) -> dict[str, Any]:
+    """Give an administrator a new password, under the data folder's lock; returns what is known of it.
+
+    Args:
+        name: of the user.
+        password: as typed.
+        data: the data folder; None for the setting's own.
+        database: the database's address; None for the setting's own.
+
+    Raises:
+        click.ClickException: a server runs on it, it has no such administrator, or a value isn't allowed.
+    """
+    with _opened(data, database, must_exist=True) as (opened, settings):
+        return _told(users.reset_password(opened, name, password), settings)
+
+
+@contextmanager
+def _opened(
+    data: str | None, database: str | None, *, must_exist: bool = False
+) -> Iterator[tuple[Database, Settings]]:
+    """The database, of the newest schema; errors are the command line's."""
     try:
         settings = settings_module.load({"data": data, "database": database})
+        file = process_database.file_of(settings)
+        if must_exist and file is not None and not file.exists():
+            raise click.UsageError(f"There is no database {file}.")
         with ExitStack() as held:
             _lock(held, settings, folder_was_named=data is not None)
             process_database.make_ready(settings)
             opened = Database(open_dialect(settings.database_url))
             opened.start()
             held.callback(opened.close)
-            made = users.add_first_admin(opened, name, password, display_name=display_name, email=email)
+            yield opened, settings
     except StartError as error:
         raise click.ClickException(
-            f"{error} Users are added to a server that runs without --data and --database."
+            f"{error} A server that runs is told by the same command without --data and --database."
         ) from error
     except InvalidArgument as error:
         raise click.UsageError(error.message) from error
     except RunyardError as error:
         raise click.ClickException(error.message) from error
+
+
+def _told(user: User, settings: Settings) -> dict[str, Any]:
     return {
-        "id": str(made.id),
-        "name": made.name,
-        "display_name": made.display_name,
-        "email": made.email,
-        "is_admin": made.is_admin,
-        "creation_time": made.creation_time,
+        "id": str(user.id),
+        "name": user.name,
+        "display_name": user.display_name,
+        "email": user.email,
+        "is_admin": user.is_admin,
+        "creation_time": user.creation_time,
         "database": process_database.described(settings),
     }
 
