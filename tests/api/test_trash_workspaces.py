@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.api.conftest import Api, serve
 from tests.api.test_purge import MISSING, files, finish, look
 from tests.api.trash_data import (
@@ -114,6 +116,31 @@ def test_a_workspace_is_restored_from_the_trash(api: Api) -> None:
     assert restored == counted(workspaces=1)
     assert api.get(f"/w/back/api/2.0/mlflow/runs/get?run_id={runs[0]}").status == 200
     assert trash(api) == []
+
+
+@pytest.mark.parametrize("way", ["workspace", "trash"])
+def test_a_workspace_comes_back_in_the_state_that_it_was_in(api: Api, way: str) -> None:
+    # Given
+    workspace(api, "old")
+    at = f"{ALL}/old"
+
+    def restore() -> str:
+        if way == "trash":
+            api.post(f"{TRASH}/restore", {"items": [item("workspace", "old")]}).ok()
+        else:
+            api.post(f"{at}/restore").ok()
+        state: str = api.get(at).ok()["state"]
+        return state
+
+    for state in ("archived", "active", "archived"):
+        api.patch(at, {"state": state}).ok()
+        # When
+        api.delete(at).ok()
+        assert api.delete(at).ok()["state"] == "deleted"  # again, which changes nothing
+        # Then
+        assert restore() == state
+        written = api.post("/w/old/api/2.0/mlflow/runs/create", {})
+        assert written.status == (200 if state == "active" else 403)
 
 
 def test_a_trial_run_changes_nothing(api: Api) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from runyard.server.auth.service.tokens import MAX_VALID
 from runyard.server.auth.tables import token as token_table
+from runyard.server.auth.types import TokenKind
 from runyard.server.db import Database, Query
 from runyard.server.kernel import clock
 from tests.api.auth.team import DAY, FOREIGN, NATIVE, OWN, PASSWORD, Team, opened, populate
-from tests.api.conftest import Api, assert_refused, serve
+from tests.api.conftest import Api, Reply, assert_refused, serve
 
 TOKENS = f"{NATIVE}/tokens"
 WHOAMI = f"{NATIVE}/whoami"
@@ -304,3 +306,39 @@ class TestExpired:
             if token is None:
                 break
         assert sorted(found) == sorted([*names, expired["name"], "test"])
+
+
+@pytest.mark.parametrize("kind", ["personal", "tracking", "run"])
+def test_a_principal_has_so_many_valid_tokens_and_no_more(
+    team: Team, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    # Given
+    monkeypatch.setitem(MAX_VALID, TokenKind[kind.upper()], 3)
+    owner, other = team["owner"], team["scientist"]
+    run = owner.run()
+
+    def make(api: Api) -> Reply:
+        path, sent = {
+            "personal": (TOKENS, {"name": "x"}),
+            "tracking": (f"{TOKENS}/tracking", {}),
+            "run": (f"{TOKENS}/run", {"run_id": run}),
+        }[kind]
+        return api.post(path, sent)
+
+    there = 1 if kind == "personal" else 0
+    made = [make(owner).ok() for _ in range(3 - there)]
+    # When
+    refused = make(owner)
+    # Then
+    assert refused.error == (403, "QUOTA_EXCEEDED")
+    assert "'owner' has 3 " in refused.message
+    assert "runyard token revoke" in refused.message
+    assert make(other).status == 200
+    # And what is revoked, or has expired, doesn't count
+    owner.delete(f"{TOKENS}/{made[0]['id']}").ok()
+    make(owner).ok()
+    assert make(owner).error == (403, "QUOTA_EXCEEDED")
+    with opened(team.url) as database:
+        old = update(token_table).where(token_table.c.id == int(made[1]["id"])).values(expiry_time=1)
+        database.write_from_thread(lambda tx: tx.execute(Query(old)))
+    make(owner).ok()

@@ -5,7 +5,7 @@
     ├── MalformedRequest     400  the request as such can't be read (broken JSON, wrong types)
     ├── Unauthenticated      401  no valid credential
     ├── PermissionDenied     403  the credential doesn't allow this
-    ├── QuotaExceeded        403  a quota is used up; waiting doesn't help
+    ├── QuotaExceeded        403  a quota or a limit of number is used up; waiting doesn't help
     ├── NotFound             404  the thing named doesn't exist
     ├── EndpointNotFound     404  the address doesn't exist
     ├── MethodNotAllowed     405  the address exists, the method doesn't

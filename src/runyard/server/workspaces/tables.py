@@ -20,6 +20,8 @@ workspace = Table(
     Column("default_experiment_id", BigInteger, nullable=False),
     # Of its quotas those that somebody set, as JSON: {"points_per_run": 1000, "tags_per_run": null}.
     Column("quotas", PlainText),
+    # In the trash the state that it comes back to; NULL is active.
+    Column("restored_state", SmallInteger),
     # An id is never given twice, or a new workspace would get the old one's events.
     sqlite_autoincrement=True,
 )

@@ -14,10 +14,12 @@ from runyard.server.auth.store import tokens as store
 from runyard.server.auth.types import Principal, PrincipalKind, TokenKind
 from runyard.server.db import Transaction
 from runyard.server.kernel import ids
-from runyard.server.kernel.errors import InvalidArgument, PermissionDenied
+from runyard.server.kernel.errors import InvalidArgument, PermissionDenied, QuotaExceeded
 
 DAY = 24 * 3_600_000
 DEFAULT_DAYS, MAX_DAYS = 90, 366
+# The most that are valid at a time: a script that makes one in a loop is told before it fills the table.
+MAX_VALID = {TokenKind.PERSONAL: 1_000, TokenKind.TRACKING: 10_000, TokenKind.RUN: 10_000}
 
 
 def check_maker(principal: Principal) -> None:
@@ -101,9 +103,21 @@ def insert(
     **detail: Any,
 ) -> Token:
     """Store a new token and note it; `detail` is what else the activity log says of it."""
+    _check_number(tx, token, owner_id)
     store.insert(tx, token, hashlib.sha256(secret.encode()).digest(), owner_id, experiment)
     note_token(tx, principal, "token.create", token, **detail)
     return token
+
+
+def _check_number(tx: Transaction, token: Token, owner_id: int) -> None:
+    most = MAX_VALID[token.kind]
+    if store.count(tx, owner_id, token.kind, token.creation_time) >= most:
+        kind = "tokens of runs" if token.kind is TokenKind.RUN else f"{token.kind.name.lower()} tokens"
+        raise QuotaExceeded(
+            f"'{token.owner}' has {most:,} {kind} that are valid, and may have no more. Use one again instead of "
+            "making another, or revoke some: `runyard token list` shows them, `runyard token revoke ID` ends one. "
+            "What has expired doesn't count."
+        )
 
 
 def note_token(tx: Transaction, principal: Principal, action: str, token: Token, **detail: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Delete, Select, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Delete, Select, and_, bindparam, delete, func, or_, select, update
 
 from runyard.server.auth import tables as t
 from runyard.server.auth.records import Token
@@ -52,6 +52,11 @@ def _page_of(*where: Any) -> Select[Any]:
 
 _page = Query(_page_of())
 _page_in = Query(_page_of(_k.workspace_id == bindparam("workspace")))
+_count = Query(
+    select(func.count()).where(
+        _k.principal_id == bindparam("owner"), _k.kind == bindparam("kind"), _k.expiry_time > bindparam("now")
+    )
+)
 _delete = Query(delete(t.token).where(_k.id == bindparam("tid")))
 _delete_sessions = Query(
     delete(t.token).where(
@@ -124,6 +129,11 @@ def page(
     if workspace_id is None:
         return [_token(row) for row in connection.rows(_page, **where)]
     return [_token(row) for row in connection.rows(_page_in, workspace=workspace_id, **where)]
+
+
+def count(connection: Connection, principal_id: int, kind: TokenKind, now: int) -> int:
+    """How many tokens of a kind a principal has that are valid."""
+    return int(connection.value(_count, owner=principal_id, kind=int(kind), now=now) or 0)
 
 
 def drop(tx: Transaction, token_id: int) -> bool:

@@ -25,6 +25,7 @@ from runyard.server.workspaces import rules
 from runyard.server.workspaces.service.contents import Contents
 from runyard.server.workspaces.service.usage import Usage
 from runyard.server.workspaces.store import workspaces as store
+from runyard.server.workspaces.store.trash import restore_deleted
 from runyard.server.workspaces.types import Details, Quotas, QuotaUse, Scope, Workspace
 
 IN_USE = (WorkspaceState.ACTIVE, WorkspaceState.ARCHIVED)
@@ -281,23 +282,20 @@ class Workspaces:
             deleted = msgspec.structs.replace(
                 found, state=WorkspaceState.DELETED, deleted_time=now, last_update_time=now
             )
-            store.save(tx, deleted)
+            store.save(tx, deleted, comes_back=found.state)
             note(tx, principal, "workspace.delete", "workspace", found.name, workspace_id=found.id)
             tx.after_commit(self._changed)
 
         await self._database.write(mutate)
 
     async def restore(self, principal: Principal) -> Workspace:
-        """Bring the principal's workspace back from the trash, active; one not there stays as it is."""
+        """Bring the principal's workspace back from the trash, as it was; one not there stays as it is."""
         now = clock.now_ms()
 
         def mutate(tx: Transaction) -> Workspace:
             found = _must_lock(tx, principal)
             if found.state is WorkspaceState.DELETED:
-                restored = msgspec.structs.replace(
-                    found, state=WorkspaceState.ACTIVE, deleted_time=None, last_update_time=now
-                )
-                store.save(tx, restored)
+                restore_deleted(tx, [found.id], now)
                 note(tx, principal, "workspace.restore", "workspace", found.name, workspace_id=found.id)
                 tx.after_commit(self._changed)
             return _must_find(tx, found.id)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, null, select, update
+from sqlalchemy.sql.functions import coalesce
 
 from runyard.server.auth.types import WorkspaceState
 from runyard.server.db import Connection, Query, Transaction, in_list
@@ -24,7 +25,12 @@ _deleted_by_name = Query(_deleted.where(in_list(_w.name, "names")).with_for_upda
 _restore = Query(
     update(t.workspace)
     .where(in_list(_w.id, "ids"), _w.state == _DELETED)
-    .values(state=int(WorkspaceState.ACTIVE), deleted_time=null(), last_update_time=bindparam("now"))
+    .values(
+        state=coalesce(_w.restored_state, int(WorkspaceState.ACTIVE)),
+        restored_state=null(),
+        deleted_time=null(),
+        last_update_time=bindparam("now"),
+    )
 )
 _mark = Query(
     update(t.workspace)
@@ -54,7 +60,7 @@ def lock_deleted(tx: Transaction, names: Sequence[str]) -> list[DeletedWorkspace
 
 
 def restore_deleted(tx: Transaction, ids: Sequence[int], now: int) -> None:
-    """Bring workspaces back from the trash."""
+    """Bring workspaces back from the trash, in the state that they were in."""
     tx.execute(_restore, ids=list(ids), now=now)
 
 

@@ -24,6 +24,8 @@ _COLUMNS = (
     _w.deleted_time,
     _w.default_experiment_id,
 )
+# What a new one has none of.
+_UNSET = (_w.deleted_time, _w.quotas, _w.restored_state)
 # Whether anybody sees it.
 _IS_THERE = _w.state < int(WorkspaceState.PURGED)
 
@@ -55,14 +57,14 @@ _tags_of = Query(
 _insert_default = Query(
     lambda d: (
         d.insert(t.workspace)
-        .values({c.name: bindparam(c.name) for c in _w if c not in (_w.deleted_time, _w.quotas)})
+        .values({c.name: bindparam(c.name) for c in _w if c not in _UNSET})
         .on_conflict_do_nothing()
     )
 )
 _insert = Query(
     lambda d: (
         d.insert(t.workspace)
-        .values({c.name: bindparam(c.name) for c in _w if c not in (_w.id, _w.deleted_time, _w.quotas)})
+        .values({c.name: bindparam(c.name) for c in _w if c not in (_w.id, *_UNSET)})
         .on_conflict_do_nothing()
         .returning(_w.id)
     )
@@ -76,6 +78,7 @@ _save = Query(
     .values(
         description=bindparam("description_"),
         state=bindparam("state_"),
+        restored_state=bindparam("restored_state_"),
         deleted_time=bindparam("deleted_time_"),
         last_update_time=bindparam("last_update_time_"),
     )
@@ -204,13 +207,20 @@ def set_default_experiment(tx: Transaction, workspace_id: int, experiment: int) 
     tx.execute(_set_default_experiment, wid=workspace_id, experiment=experiment)
 
 
-def save(tx: Transaction, changed: Workspace) -> None:
-    """Change a workspace's description, state and times."""
+def save(tx: Transaction, changed: Workspace, *, comes_back: WorkspaceState | None = None) -> None:
+    """Change a workspace's description, state and times.
+
+    Args:
+        tx: the transaction.
+        changed: what it is now.
+        comes_back: of one that goes to the trash, the state that it comes back to.
+    """
     tx.execute(
         _save,
         wid=changed.id,
         description_=changed.description,
         state_=int(changed.state),
+        restored_state_=None if comes_back is None else int(comes_back),
         deleted_time_=changed.deleted_time,
         last_update_time_=changed.last_update_time,
     )
