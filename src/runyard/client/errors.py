@@ -99,7 +99,9 @@ def refusal(
 ) -> Refused:
     """The error for a server's answer."""
     kind = _KINDS.get(status, Refused)
-    if kind is NotFound and error_code == _NO_ENDPOINT:
+    if error_code == _QUOTA_EXCEEDED:
+        kind = Refused  # no other credential would be let through
+    elif kind is NotFound and error_code == _NO_ENDPOINT:
         # The address is missing, not the thing: the server is older than this client.
         kind = Refused
         message = f"This server doesn't offer that: {message}"
@@ -107,6 +109,7 @@ def refusal(
 
 
 _NO_ENDPOINT = "ENDPOINT_NOT_FOUND"
+_QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
 _KINDS: dict[int, type[Refused]] = {
     401: NotSignedIn,
     403: Forbidden,

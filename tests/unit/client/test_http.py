@@ -81,6 +81,13 @@ def test_an_error_holds_what_the_server_told(status: int, kind: type[Refused]) -
     assert told == (status, "X", "No.", "a.b", "r1")
 
 
+def test_a_quota_that_is_full_is_no_matter_of_the_credential() -> None:
+    answer = _error(403, error_code="QUOTA_EXCEEDED")
+    with _http(lambda _: answer) as http, pytest.raises(Refused) as failed:
+        http.post("/")
+    assert not isinstance(failed.value, Forbidden)
+
+
 def test_a_missing_endpoint_is_no_missing_thing() -> None:
     answer = _error(404, error_code="ENDPOINT_NOT_FOUND")
     with _http(lambda _: answer) as http, pytest.raises(Refused, match="doesn't offer") as failed:
