@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from runyard.server.auth.service.tokens import MAX_VALID
+from runyard.server.auth.service.issuing import MAX_VALID
 from runyard.server.auth.tables import token as token_table
 from runyard.server.auth.types import TokenKind
 from runyard.server.db import Database, Query

@@ -114,9 +114,9 @@ def _check_number(tx: Transaction, token: Token, owner_id: int) -> None:
     if store.count(tx, owner_id, token.kind, token.creation_time) >= most:
         kind = "tokens of runs" if token.kind is TokenKind.RUN else f"{token.kind.name.lower()} tokens"
         raise QuotaExceeded(
-            f"'{token.owner}' has {most:,} {kind} that are valid, and may have no more. Use one again instead of "
-            "making another, or revoke some: `runyard token list` shows them, `runyard token revoke ID` ends one. "
-            "What has expired doesn't count."
+            f"'{token.owner}' has {most:,} {kind} that are valid, and may have no more. Use one again "
+            "instead of making another, or revoke some: `runyard token list` shows them, `runyard token "
+            "revoke ID` ends one. What has expired doesn't count."
         )
 
 

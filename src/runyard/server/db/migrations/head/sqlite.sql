@@ -589,4 +589,8 @@ CREATE UNIQUE INDEX ix_experiment_active_name ON experiment (workspace_id, name)
 
 CREATE INDEX ix_experiment_workspace_id_name ON experiment (workspace_id, name, lifecycle);
 
-UPDATE alembic_version SET version_num='0008' WHERE alembic_version.version_num = '0007'
+UPDATE alembic_version SET version_num='0008' WHERE alembic_version.version_num = '0007';
+
+ALTER TABLE workspace ADD COLUMN restored_state SMALLINT;
+
+UPDATE alembic_version SET version_num='0009' WHERE alembic_version.version_num = '0008'
