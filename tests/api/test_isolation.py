@@ -145,6 +145,8 @@ class Things(Place):
         found |= {name: value for name, value in known.items() if name in fields}
         if route.path.endswith(("/get-history-bulk", "/runs/search", "logged-models/search")):
             found.pop("datasets", None)
+        if route.path.endswith("/artifacts/delete"):
+            return {"run_id": self.run, "path": f"{MARK}.txt"}
         # It takes either a list or a filter.
         return {"items": known["items"]} if route.path.endswith("/trash/purge") else found
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.api.conftest import Api, Reply
 from tests.api.test_quotas import FULL, limit, told
+from tests.api.trash_data import purge
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts"
 
@@ -55,8 +56,12 @@ def test_bytes_of_artifacts(api: Api, scope: str) -> None:
     assert files.put("a", 61).error == FULL
     assert files.put("a", 20).status == 200
     assert files.stored() == {"bytes": 60, "files": 2}
-    # And what is deleted makes room
+    # And what is deleted makes room when it is purged
     api.delete(f"{ARTIFACTS}/artifacts/{files.root}/a").ok()
+    assert files.put("c", 60).error == FULL
+    assert files.stored() == {"bytes": 60, "files": 2}
+    told_of = purge(api, kind=["artifact"])
+    assert (told_of["artifacts"], told_of["artifact_bytes"]) == (1, 20)
     assert files.put("c", 60).status == 200
     # And models are of the experiment, not of a run
     assert files.put("m", 1, files.model_root).status == (200 if scope == "run" else 403)
@@ -125,6 +130,7 @@ def test_uploads_in_parts(api: Api) -> None:
     assert files.put("small", 1).error == FULL
     # And an upload that is dropped gives its room back
     api.delete(f"{ARTIFACTS}/artifacts/{files.root}/big").ok()
+    purge(api)
     upload = begin("other")
     assert part(upload, "other", 1, 90).status == 200
     assert files.put("small", 20).error == FULL

@@ -11,7 +11,17 @@ TRASH = "/api/runyard/1/trash"
 DAY = 24 * 3_600_000
 
 # What an answer counts of each kind.
-KINDS = ("workspaces", "experiments", "runs", "models", "users", "service_principals", "groups", "roles")
+KINDS = (
+    "workspaces",
+    "experiments",
+    "runs",
+    "models",
+    "artifacts",
+    "users",
+    "service_principals",
+    "groups",
+    "roles",
+)
 
 Counts = dict[str, int]
 
@@ -31,6 +41,7 @@ TABLES = (
     "logged_model_param",
     "logged_model_tag",
     "logged_model_metric",
+    "deleted_artifact",
     "token",
 )
 
@@ -58,8 +69,9 @@ def events(database_url: str, columns: str = "action, target_type, target, detai
 
 def age(database_url: str, milliseconds: int) -> None:
     """Let everything that was deleted or marked have been so earlier."""
-    for table in ("run", "logged_model", "workspace", "deleted_identity"):
+    for table in ("run", "logged_model", "workspace", "deleted_identity", "deleted_artifact"):
         sql(database_url, f"UPDATE {table} SET deleted_time = deleted_time - {milliseconds}")
+    sql(database_url, f"UPDATE deleted_artifact SET since = since - {milliseconds}")
     sql(
         database_url,
         f"UPDATE experiment SET last_update_time = last_update_time - {milliseconds} WHERE lifecycle > 0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -230,6 +231,31 @@ def test_a_folder_that_cannot_be_written_is_told(run: Run, files: dict[str, Any]
     result = run("run", "download", files["run_id"], "--to", str(tmp_path / "file" / "below"))
     assert result.exit_code == 1
     assert "can't be written" in result.stderr
+
+
+def test_a_file_goes_to_the_trash_and_comes_back(run: Run, files: dict[str, Any], tmp_path: Path) -> None:
+    run_id = files["run_id"]
+    refused = run("run", "delete-artifact", run_id, "model")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    told = _json(run, "delete-artifact", run_id, "model", "--yes")
+    assert (told["path"], told["artifact_files"], told["artifact_bytes"]) == ("model", 2, 256_001)
+    listed = json.loads(run("trash", "list", "--kind", "artifact", "--sizes", "-o", "json").stdout)
+    (found,) = (one for one in listed if one["id"] == told["id"])
+    assert (found["name"], found["artifact_bytes"]) == (f"{run_id}/artifacts/model/", 256_001)
+    assert found["purge_time"] == told["purge_time"]
+    gone = run("run", "delete-artifact", run_id, "model", "--yes")
+    assert (gone.exit_code, gone.stdout) == (4, "")
+    text = run("trash", "restore", f"artifact:{told['id']}").stdout
+    assert text == "Restored 1 artifact.\n"
+    text = run("run", "delete-artifact", run_id[:10], "top.txt", "--yes").stdout
+    assert re.fullmatch(
+        r"In the trash until 20\d\d-[-\d: ]+: 'top.txt', 1 file, 3 B. "
+        r"To undo: runyard trash restore artifact:[0-9a-f]{32}\n",
+        text,
+    )
+    assert run("trash", "restore", text.split()[-1]).exit_code == 0
+    run("run", "download", run_id, "--to", str(tmp_path))
+    assert _read(tmp_path) == files["content"]
 
 
 def test_watching_a_run_that_has_ended_shows_it_once(run: Run, runs: list[str]) -> None:

@@ -13,7 +13,7 @@ from runyard.cli.columns import Wanted
 from runyard.cli.commands import Group
 from runyard.cli.output import Column, Output
 from runyard.cli.run_compare import compare
-from runyard.cli.run_delete import delete, restore
+from runyard.cli.run_delete import delete, delete_artifact, restore
 from runyard.cli.run_download import download
 from runyard.cli.run_show import show
 from runyard.cli.run_watch import watch
@@ -44,6 +44,7 @@ run.add_command(compare)
 run.add_command(download)
 run.add_command(delete)
 run.add_command(restore)
+run.add_command(delete_artifact)
 
 
 @run.command(

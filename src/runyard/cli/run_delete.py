@@ -1,4 +1,4 @@
-"""`runyard run delete` and `runyard run restore`."""
+"""`runyard run delete`, `runyard run restore` and `runyard run delete-artifact`."""
 
 from __future__ import annotations
 
@@ -88,6 +88,30 @@ def restore(
         runs.restore(session.http, one.run_id)
     named = ", ".join(f"'{one.run_name}' ({one.run_id})" for one in infos)
     out.done(f"Restored {named}.", {"restored": [one.run_id for one in infos]})
+
+
+@click.command(
+    "delete-artifact",
+    cls=Command,
+    examples=("runyard run delete-artifact 3f2a9c1e checkpoints/epoch-3",),
+)
+@click.argument("name", metavar="RUN")
+@click.argument("path", metavar="PATH")
+@commands.yes
+@commands.server
+@commands.output
+def delete_artifact(session: Session, name: str, path: str, yes: bool, out: Output) -> None:
+    """Move a file of a run, or a folder with all that is in it, to the trash."""
+    from runyard.client import artifacts, runs
+
+    info = runs.find(session.http, name).info
+    asking.sure(f"Move '{path}' of '{info.run_name}' ({info.run_id}) to the trash?", yes=yes)
+    gone = artifacts.delete(session.http, info.run_id, path)
+    until = "" if gone.purge_time is None else f" until {texts.time(gone.purge_time)}"
+    size = f"{texts.count(gone.artifact_files, 'file')}, {texts.size(gone.artifact_bytes)}"
+    undo = f"runyard trash restore artifact:{gone.id}"
+    told = {"run_id": info.run_id, **{name: getattr(gone, name) for name in gone.__struct_fields__}}
+    out.done(f"In the trash{until}: '{gone.path}', {size}. To undo: {undo}", told)
 
 
 def _moment(names: tuple[str, ...], experiment: str | None, text: str | None, option: str) -> int | None:

@@ -17,7 +17,7 @@ from runyard.cli.session import Session
 if TYPE_CHECKING:
     from runyard.client.trash import Wanted
 
-KINDS = ("workspace", "experiment", "run", "model", "user", "service_principal", "group", "role")
+KINDS = ("workspace", "experiment", "run", "model", "artifact", "user", "service_principal", "group", "role")
 
 _LIST = (
     Column("kind"),
@@ -37,8 +37,8 @@ def trash() -> None:
     """What was deleted, until it is purged.
 
     THING is a kind and an id, as the list shows them: run:3f2a9c1e..., experiment:12, model:m-...,
-    workspace:NAME, user:4021..., service_principal:..., group:... or role:.... What was deleted with its
-    experiment is restored and purged with it.
+    artifact:9b0c..., workspace:NAME, user:4021..., service_principal:..., group:... or role:.... What was
+    deleted with its experiment is restored and purged with it.
     """
 
 

@@ -1,4 +1,4 @@
-"""Files of runs: listings and downloads.
+"""Files of runs: listings, downloads and deleting.
 
 A file is written under another name and renamed when it is whole. A connection that breaks is taken up where
 it broke. What a server names can't lead out of the folder that was asked for.
@@ -16,7 +16,7 @@ from typing import BinaryIO
 import msgspec
 
 from runyard.client.errors import NotFound, NotRunyard, NotWritten, Unreachable
-from runyard.client.http import MLFLOW, Http
+from runyard.client.http import MLFLOW, NATIVE, Http
 
 # Of a file: how often a broken connection is taken up again without any byte coming.
 TRIES = 3
@@ -32,6 +32,23 @@ class File(msgspec.Struct):
 
 class _Files(msgspec.Struct):
     files: list[File] = []
+
+
+class Deleted(msgspec.Struct):
+    """What was moved to the trash.
+
+    Attributes:
+        id: its id there, as an `artifact`.
+        path: relative to the run's root.
+        artifact_files, artifact_bytes: what it takes.
+        purge_time: when it goes by itself, in milliseconds since the epoch; None for never.
+    """
+
+    id: str
+    path: str
+    artifact_files: int
+    artifact_bytes: int
+    purge_time: int | None = None
 
 
 def listing(http: Http, run_id: str, path: str = "") -> list[File]:
@@ -68,6 +85,17 @@ def walk(http: Http, run_id: str, path: str = "") -> Iterator[File]:
             yield from walk(http, run_id, file.path)
         else:
             yield file
+
+
+def delete(http: Http, run_id: str, path: str) -> Deleted:
+    """Move a file, or a folder with all that is in it, to the trash.
+
+    Raises:
+        NotFound: there is nothing at the path.
+        ClientError: see `errors`.
+    """
+    found: Deleted = http.post(f"{NATIVE}/artifacts/delete", {"run_id": run_id, "path": path}, kind=Deleted)
+    return found
 
 
 def target_of(folder: Path, path: str) -> Path:

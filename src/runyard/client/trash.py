@@ -52,7 +52,7 @@ def restore(http: Http, items: Sequence[tuple[str, str]]) -> Object:
 def purge(http: Http, items: Sequence[tuple[str, str]], wanted: Wanted, *, dry_run: bool) -> Object:
     """Destroy things for good: those that are named or, without names, all that are wanted.
 
-    Tells how many `workspaces`, `experiments`, `runs` and `models`, and what they take.
+    Tells how many `workspaces`, `experiments`, `runs`, `models` and `artifacts`, and what they take.
 
     Args:
         http: the server.

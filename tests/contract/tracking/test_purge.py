@@ -16,7 +16,7 @@ from runyard.server.auth import LOCAL
 from runyard.server.db import Database
 from runyard.server.db.database import open_dialect
 from runyard.server.kernel.errors import NotFound
-from runyard.server.tracking.service import Artifacts, Destroyer, Keys
+from runyard.server.tracking.service import Artifacts, DeletedFiles, Destroyer, Keys
 from runyard.server.tracking.service.purge import Pace
 from runyard.server.workspaces.service import Directory, Left, Room, Usage, default_experiments
 from runyard.server.workspaces.service.kinds import Stopped
@@ -196,8 +196,12 @@ def test_an_upload_that_ends_after_the_purge_leaves_nothing(
         database.start()
         try:
             async with _artifacts(tmp_path) as store:
-                room = Room(database, Directory(), Usage(database))
-                await Artifacts(database, store, Keys(), room).write_at(LOCAL, path, chunks(), None)
+                usage = Usage(database)
+                room, deleted = (
+                    Room(database, Directory(), usage),
+                    DeletedFiles(database, store, usage, days=0),
+                )
+                await Artifacts(database, store, Keys(), room, deleted).write_at(LOCAL, path, chunks(), None)
         finally:
             database.close()
 

@@ -14,6 +14,7 @@ from runyard.server.auth import LOCAL
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.db.database import open_dialect
 from runyard.server.kernel.errors import QuotaExceeded, Unavailable
+from runyard.server.tracking.rules import trash_path
 from runyard.server.tracking.service import Keys, RunLog, Runs, WorkspaceContents
 from runyard.server.tracking.store import points
 from runyard.server.tracking.types import MetricPoints, RunBatch, Tag
@@ -309,13 +310,14 @@ def test_what_a_crash_lost_is_counted_anew(database: Database) -> None:
 
 def test_files_are_counted_anew(database: Database) -> None:
     async def scenario() -> None:
-        # Given
+        # Given files, one of them in the trash
         process, blobs = Process(database), FakeBlobStore()
         await process.workspaces.ensure_default()
         run, other = await process.new_run(), await process.new_run()
+        deleted = trash_path(f"default/0/{run}/artifacts/b", "0a")
         for path, size in (
             (f"default/0/{run}/artifacts/a", 5),
-            (f"default/0/{run}/artifacts/b/c", 6),
+            (f"{deleted}/c", 6),
             (f"default/0/{other}/artifacts/a", 7),
             ("default/0/models/m-1/artifacts/m", 8),
             ("elsewhere/5/x", 9),

@@ -24,6 +24,7 @@ from runyard.server.kernel.addresses import is_loopback
 from runyard.server.metrics.compaction import Compactor
 from runyard.server.settings import Settings
 from runyard.server.tracking.service import (
+    DeletedFiles,
     Destroyer,
     Keys,
     SummaryRows,
@@ -73,6 +74,7 @@ class Parts:
     recount: Recount
     compactor: Compactor
     sealer: Sealer
+    deleted_files: DeletedFiles
     purger: Purger
     trash: Trash
 
@@ -87,7 +89,8 @@ def make_parts(settings: Settings) -> Parts:
     directory, contents, usage = Directory(), WorkspaceContents(), Usage(database)
     find = directory.find
     gate = Gate(database, find, passwords, cookie, login=not is_loopback(settings.host))
-    purger, trash = _trash(settings, database, blobs, usage, gate)
+    deleted_files = DeletedFiles(database, blobs, usage, days=settings.trash_days)
+    purger, trash = _trash(settings, database, blobs, usage, gate, deleted_files)
     return Parts(
         settings=settings,
         database=database,
@@ -107,13 +110,14 @@ def make_parts(settings: Settings) -> Parts:
         recount=Recount(database, blobs, usage, contents),
         compactor=Compactor(database, SummaryRows(), holder=ids.new_request_id()),
         sealer=Sealer(database, holder=ids.new_request_id()),
+        deleted_files=deleted_files,
         purger=purger,
         trash=trash,
     )
 
 
 def _trash(
-    settings: Settings, database: Database, blobs: BlobStore, usage: Usage, gate: Gate
+    settings: Settings, database: Database, blobs: BlobStore, usage: Usage, gate: Gate, files: DeletedFiles
 ) -> tuple[Purger, Trash]:
     """What lies in the trash, and how it is destroyed: what is in something goes before it."""
     destroyer = Destroyer(database, blobs, usage, default_experiments)
@@ -124,13 +128,20 @@ def _trash(
     purger = Purger(
         database,
         list(contents.kinds.values()),
-        [destroyer.pending, workspaces.pending],
-        [workspaces.spread, destroyer.runs, destroyer.models, destroyer.experiments, workspaces.destroy],
+        [destroyer.pending, files.pending, workspaces.pending],
+        [
+            workspaces.spread,
+            files.destroy,
+            destroyer.runs,
+            destroyer.models,
+            destroyer.experiments,
+            workspaces.destroy,
+        ],
         days=settings.trash_days,
         # Where there is one process only, the next one takes over at once, however this one ends.
         holder="the server" if alone else ids.new_request_id(),
     )
-    return purger, Trash(database, contents, purger, days=settings.trash_days)
+    return purger, Trash(database, contents, purger, files.restoring, days=settings.trash_days)
 
 
 @asynccontextmanager
@@ -151,6 +162,7 @@ async def opened(parts: Parts) -> AsyncIterator[None]:
             _repeated(partial(_purge_uploads, blobs)),
             _repeated(parts.tokens.purge),
             _repeated(parts.login_codes.purge),
+            _repeated(parts.deleted_files.finish, seconds=60),
             _at_work(parts.purger),
         ):
             yield
@@ -173,8 +185,8 @@ async def _at_work(purger: Purger) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _repeated(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Do something now and then every hour, until the block ends."""
+async def _repeated(work: Callable[[], Awaitable[None]], *, seconds: float = 3600) -> AsyncIterator[None]:
+    """Do something now and then every hour, or so often, until the block ends."""
 
     async def repeat() -> None:
         while True:
@@ -182,7 +194,7 @@ async def _repeated(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
                 await work()
             except Exception:
                 log.exception("housekeeping failed")
-            await asyncio.sleep(3600)
+            await asyncio.sleep(seconds)
 
     task = asyncio.create_task(repeat())
     try:

@@ -78,14 +78,14 @@ from runyard.server.workspaces.service import (
 def all_routes(parts: Parts) -> tuple[list[Route], MlflowApi]:
     """Every route, and MLflow's API, which also knows what it refuses."""
     search = RunSearch(parts.database, parts.keys)
-    blobs = Artifacts(parts.database, parts.blobs, parts.keys, parts.room)
-    artifacts = ArtifactEndpoints(blobs, Tickets(parts.database).create)
+    stored = Artifacts(parts.database, parts.blobs, parts.keys, parts.room, parts.deleted_files)
+    artifacts = ArtifactEndpoints(stored, Tickets(parts.database).create)
     mlflow_api = MlflowApi([*_mlflow(parts, search), artifacts])
     routes: list[Route] = [
         *_operations(parts, lambda: routes).routes(),
         *mlflow_api.routes(),
         *artifacts.plain_routes(),
-        *_native(parts, search),
+        *_native(parts, search, stored),
         *_pages(parts),
     ]
     return routes, mlflow_api
@@ -107,7 +107,7 @@ def _mlflow(parts: Parts, search: RunSearch) -> list[Endpoints]:
     ]
 
 
-def _native(parts: Parts, search: RunSearch) -> list[Route]:
+def _native(parts: Parts, search: RunSearch, artifacts: Artifacts) -> list[Route]:
     """The native endpoints, slice by slice."""
     database, keys = parts.database, parts.keys
     return [
@@ -117,6 +117,7 @@ def _native(parts: Parts, search: RunSearch) -> list[Route]:
             RunsTable(database, keys, search),
             RunBulk(database, keys),
             TrackingQuotas(database, keys, parts.room),
+            artifacts,
         ).routes(),
         *ExperimentRoutes(Experiments(database, parts.gate.forget)).routes(),
         *FolderRoutes(Folders(database, parts.gate.forget)).routes(),

@@ -140,6 +140,19 @@ class BlobStore(ABC):
             Number and size of what was deleted; zeros if nothing was there.
         """
 
+    @abstractmethod
+    async def move(self, source: BlobPath, target: BlobPath) -> None:
+        """Moves the blobs at or below `source` to the same places at or below `target`, durably.
+
+        It replaces nothing, and does nothing if nothing is at `source`; neither path lies in the other.
+        Not atomic where a store can only copy and delete: then readers see blobs at both places or at
+        either, and after a failure a further call with the same paths moves the rest.
+
+        Raises:
+            AlreadyExists: something is at `target`, or a file where a folder of `target` would be;
+                nothing was moved.
+        """
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

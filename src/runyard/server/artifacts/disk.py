@@ -22,6 +22,8 @@ from runyard.server.artifacts.paths import is_segment
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK does nothing to files, but without it a pipe somebody put there would block for ever.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+# What file systems answer that give no file a second name.
+_CANT_LINK = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # Sorting is one call that doesn't let other threads run; runs of this length take about a millisecond.
 _RUN_LENGTH = 4096
 
@@ -212,6 +214,39 @@ def find_files(fd: int, prefix: str = "", *, skip: str = "") -> Generator[tuple[
                 yield from find_files(below, prefix + name)
             finally:
                 os.close(below)
+
+
+def move_entry(from_fd: int, name: str, to_fd: int, new_name: str) -> None:
+    """Gives a file or folder another place, durable once both folders are synced.
+
+    Raises:
+        FileNotFoundError: it isn't there.
+        FileExistsError: something is at the new place; an empty folder doesn't count where a folder comes.
+    """
+    found = os.stat(_checked(name), dir_fd=from_fd, follow_symlinks=False)
+    if stat.S_ISDIR(found.st_mode):
+        try:
+            os.rename(name, _checked(new_name), src_dir_fd=from_fd, dst_dir_fd=to_fd)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.ENOTDIR):
+                raise FileExistsError(errno.EEXIST, "something is there", new_name) from error
+            raise
+        return
+    # A rename would replace a file that another process put there a moment ago; a second name doesn't.
+    try:
+        os.link(name, _checked(new_name), src_dir_fd=from_fd, dst_dir_fd=to_fd, follow_symlinks=False)
+    except FileExistsError:
+        there = look_up(to_fd, new_name)
+        if there is None or not os.path.samestat(there, found):  # the same after a kill between both steps
+            raise
+    except OSError as error:
+        if error.errno not in _CANT_LINK:
+            raise
+        if look_up(to_fd, new_name) is not None:
+            raise FileExistsError(errno.EEXIST, "something is there", new_name) from error
+        os.rename(name, new_name, src_dir_fd=from_fd, dst_dir_fd=to_fd)
+        return
+    os.unlink(name, dir_fd=from_fd)
 
 
 def delete_tree(parent_fd: int, name: str, lock: threading.Lock) -> Generator[os.stat_result]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runyard.server.artifacts import refusals
 from runyard.server.artifacts.base import READ_BYTES, BlobReader, BlobStore, MultipartUploads
@@ -108,6 +108,20 @@ class FakeBlobStore(BlobStore, MultipartUploads):
             self._remove(found)
         return usage
 
+    async def move(self, source: BlobPath, target: BlobPath) -> None:
+        moved = list(self._at_or_below(source))
+        if not moved:
+            return
+        for ancestor in _above(target):
+            if ancestor in self._blobs:
+                raise refusals.occupied(target, ancestor)
+        if any(self._at_or_below(target)):
+            raise refusals.occupied(target, target)
+        for path, blob in moved:
+            place = BlobPath(BlobPrefix(target + path[len(source) :]))
+            self._blobs[place] = replace(blob, info=replace(blob.info, path=place))
+            del self._blobs[path]
+
     async def create_upload(self, path: BlobPath) -> UploadId:
         self._check_writable(path, 0)
         upload = UploadId(new_upload_id())
@@ -178,9 +192,7 @@ class FakeBlobStore(BlobStore, MultipartUploads):
                 yield path, blob
 
     def _check_writable(self, path: BlobPath, size: int) -> None:
-        segments = path.split("/")
-        for depth in range(1, len(segments)):
-            ancestor = "/".join(segments[:depth])
+        for ancestor in _above(path):
             if ancestor in self._blobs:
                 raise refusals.blocked(path, ancestor)
         if any(other.startswith(f"{path}/") for other in self._blobs):
@@ -222,6 +234,12 @@ class FakeBlobStore(BlobStore, MultipartUploads):
     def _give_back(self, size: int) -> None:
         if self._quota is not None:
             self._quota.give_back(size)
+
+
+def _above(path: BlobPath) -> Iterator[str]:
+    """The folders that a path lies in, from the top."""
+    segments = path.split("/")
+    return ("/".join(segments[:depth]) for depth in range(1, len(segments)))
 
 
 def _pieces(upload: _Upload, parts: Sequence[UploadPart]) -> list[bytes]:

@@ -91,6 +91,9 @@ class LocalBlobStore(BlobStore, MultipartUploads):
     async def delete_prefix(self, path: BlobPath) -> Usage:
         return await self._sum(self._files.delete_below(path))
 
+    async def move(self, source: BlobPath, target: BlobPath) -> None:
+        await self._threads.run(self._files.move, source, target)
+
     async def create_upload(self, path: BlobPath) -> UploadId:
         return await self._threads.run(self._uploads.create, path)
 

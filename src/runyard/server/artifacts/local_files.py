@@ -9,7 +9,7 @@ import itertools
 import os
 import stat
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from runyard.server.artifacts.disk import (
     find_files,
     in_order,
     look_up,
+    move_entry,
     open_file,
     scan,
     sync_folder,
@@ -90,7 +91,7 @@ class LocalFiles:
                 with suppress(FileNotFoundError):
                     self._place(staged, path)
                     return blob_info(path, sealed)
-        raise Conflict(f"The folder of {path!r} is being deleted by others; try again.")
+        raise _in_the_way(path)
 
     def stat(self, path: BlobPath) -> BlobInfo:
         *folders, name = path.split("/")
@@ -146,6 +147,15 @@ class LocalFiles:
             self.give_back(found.st_size)
             yield found.st_size
 
+    def move(self, source: BlobPath, target: BlobPath) -> None:
+        """Moves a file, or a folder with all that is in it, in one step."""
+        with refusals.writing(target):
+            for _ in range(_PLACE_ATTEMPTS):
+                with suppress(FileNotFoundError):
+                    self._move(source, target)
+                    return
+        raise _in_the_way(target)
+
     def give_back(self, size: int) -> None:
         """Tells the quota that `size` bytes of files are gone."""
         if self.quota is not None:
@@ -183,6 +193,35 @@ class LocalFiles:
                 self.give_back(replaced.st_size)
             folder.sync()
 
+    def _move(self, source: BlobPath, target: BlobPath) -> None:
+        *folders, name = source.split("/")
+        *new_folders, new_name = target.split("/")
+        with ExitStack() as stack:
+            with self.names_lock:
+                try:
+                    old = stack.enter_context(Folder(self.root_fd, folders))
+                except (FileNotFoundError, NotADirectoryError):
+                    return
+                if look_up(old.fd, name) is None:
+                    return
+                new = stack.enter_context(self._folder_for(target, new_folders))
+                try:
+                    move_entry(old.fd, name, new.fd, new_name)
+                except BaseException as error:
+                    new.prune()
+                    if isinstance(error, FileExistsError):
+                        raise refusals.occupied(target, target) from error
+                    raise
+                left = old.prune()
+            new.sync()
+            sync_folder(left)
+
+    def _folder_for(self, target: BlobPath, names: Sequence[str]) -> Folder:
+        try:
+            return Folder(self.root_fd, names, create=True)
+        except NotADirectoryError as error:
+            raise refusals.occupied(target, str(error.filename)) from error
+
     def _stamp(self) -> int:
         """The time in nanoseconds; of those only the milliseconds are true, the rest is a counter.
 
@@ -202,6 +241,10 @@ def describe_version(path: BlobPath, etag: str) -> BlobInfo:
     """Describes a blob by the tag that `blob_info` gave it once."""
     modified_ns, size, _ = (int(number, 16) for number in etag.split("-"))
     return BlobInfo(path, size, modified_ns // _STAMPS_PER_MS, etag)
+
+
+def _in_the_way(path: BlobPath) -> Conflict:
+    return Conflict(f"The folder of {path!r} is being deleted by others; try again.")
 
 
 def _regular(path: BlobPath, found: os.stat_result | None) -> os.stat_result:

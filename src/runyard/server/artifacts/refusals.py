@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from runyard.server.artifacts.paths import BlobPath
 from runyard.server.artifacts.types import UploadId
-from runyard.server.kernel.errors import InvalidArgument, NotFound, StorageFull
+from runyard.server.kernel.errors import AlreadyExists, InvalidArgument, NotFound, StorageFull
 
 
 def missing(path: BlobPath) -> NotFound:
@@ -27,6 +27,13 @@ def blocked(path: BlobPath, ancestor: str) -> InvalidArgument:
     """A file is to be written below something that isn't a folder."""
     return InvalidArgument(
         f"Can't store a file at {path!r}: {ancestor!r} is not a folder. Choose another name.", field="path"
+    )
+
+
+def occupied(path: BlobPath, at: str) -> AlreadyExists:
+    """Something is to be moved to where something else is."""
+    return AlreadyExists(
+        f"Nothing can be moved to {path!r}: {at!r} is there. Delete that first.", field="path"
     )
 
 

@@ -47,6 +47,11 @@ def new_upload_id() -> str:
     return os.urandom(16).hex()
 
 
+def new_deletion_id() -> str:
+    """32 hexadecimal digits; names files that were deleted together."""
+    return os.urandom(16).hex()
+
+
 def random_below(limit: int) -> int:
     """A uniform integer in [0, limit), for generated names; not for secrets."""
     return int.from_bytes(os.urandom(8), "big") % limit

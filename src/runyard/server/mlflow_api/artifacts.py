@@ -170,7 +170,7 @@ class ArtifactEndpoints:
             get(at, self.list_at, ListAt, FoundFiles, read, "List a folder of artifacts"),
             _route("GET", file, self.download_at, bytes, read, "Download a file"),
             _route("PUT", file, self.upload_at, Empty, write, "Upload a file"),
-            _route("DELETE", file, self.delete_at, Empty, delete, "Delete a file or folder"),
+            _route("DELETE", file, self.delete_at, Empty, delete, "Move a file or folder to the trash"),
             post(begin, self.create_upload, CreateUpload, CreatedUpload, write, "Begin an upload"),
             post(end, self.complete_upload, CompleteUpload, Empty, write, "End an upload"),
             post(drop, self.abort_upload, AbortUpload, Empty, write, "Drop an upload"),

@@ -222,6 +222,17 @@ def location_below(root: str, path: str) -> str:
     return f"{head.rstrip('/')}/{path}{mark}{query}"
 
 
+def owner_depth(segments: Sequence[str]) -> int:
+    """How many segments of an artifact's path name its owner; behind them stands `artifacts`."""
+    return 4 if len(segments) > 3 and segments[2] == "models" else 3
+
+
+def trash_path(path: str, deletion: str) -> str:
+    """Where files lie in the trash: beside their owner's artifacts, where no artifact's path leads."""
+    segments = path.split("/")
+    return "/".join([*segments[: owner_depth(segments)], "trash", deletion])
+
+
 def check_upload_path(path: str) -> None:
     """The path of a file that goes up: no '#'.
 

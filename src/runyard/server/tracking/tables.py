@@ -286,6 +286,34 @@ run_model = Table(
     sqlite_with_rowid=False,
 )
 
+# Artifact files in the trash, each row a file or a folder of a run or of a logged model. They lie beside its
+# other artifacts (`rules.trash_folder`), so they go with it when it is purged.
+deleted_artifact = Table(
+    "deleted_artifact",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("uuid", PlainText, nullable=False, unique=True),
+    Column("workspace_id", BigInteger, nullable=False),
+    Column("experiment_id", BigInteger, nullable=False),
+    # Whose they are: one of both.
+    Column("run_id", BigInteger),
+    Column("model_id", BigInteger),
+    # Where they were, from the workspace on.
+    Column("path", PlainText, nullable=False),
+    Column("is_dir", SmallInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    # `types.FileState`, and since when.
+    Column("state", SmallInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("deleted_time", BigInteger, nullable=False),
+    Index("ix_deleted_artifact_listing", "workspace_id", "state", "deleted_time", "id"),
+    Index("ix_deleted_artifact_model", "model_id"),
+    Index("ix_deleted_artifact_run", "run_id"),
+    Index("ix_deleted_artifact_state", "state", "deleted_time", "id"),
+    sqlite_autoincrement=True,
+)
+
 
 def define_partial_indexes() -> None:
     """Add the indexes that hold only some rows: the names of active experiments, of which each is taken

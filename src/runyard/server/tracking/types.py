@@ -32,6 +32,20 @@ class Lifecycle(IntEnum):
     PURGED = 2
 
 
+class FileState(IntEnum):
+    """Where deleted artifact files are on their way; it is stored.
+
+    The row says so before a file moves: so whoever finds it after a kill can go on.
+    """
+
+    DELETING = 0
+    """On their way to the trash."""
+    DELETED = 1
+    RESTORING = 2
+    """On their way back."""
+    PURGED = 3
+
+
 Noun = Literal["experiment", "run", "model"]
 """What can be deleted, and restored or purged afterwards."""
 

@@ -101,7 +101,7 @@ class Quota(NamedTuple):
 _FEWER = "Log less often, or in a new run"
 _NEW = "Go on in a new experiment, or delete runs and purge them"
 _PURGE = "Delete runs that nobody needs, and purge them"
-_ROOM = "Delete artifacts that nobody needs, or purge what is in the trash"
+_ROOM = "Delete artifacts that nobody needs, and purge them from the trash"
 
 QUOTAS: Final = {
     quota.name: quota
@@ -113,7 +113,9 @@ QUOTAS: Final = {
         Quota("tags_per_run", "tags", Scope.RUN, "Tags.", "Delete some, or log a file with all of them"),
         Quota("runs_per_experiment", "runs", Scope.EXPERIMENT, "Runs, also those in the trash.", _NEW),
         Quota("runs_per_workspace", "runs", Scope.WORKSPACE, "The same of all experiments.", _PURGE),
-        Quota("artifact_bytes_per_run", "bytes", Scope.RUN, "Files of the run.", _ROOM),
+        Quota(
+            "artifact_bytes_per_run", "bytes", Scope.RUN, "Files of the run, also those in the trash.", _ROOM
+        ),
         Quota(
             "artifact_bytes_per_experiment",
             "bytes",

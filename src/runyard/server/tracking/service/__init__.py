@@ -6,6 +6,7 @@ from runyard.server.tracking.service.bulk import RunBulk
 from runyard.server.tracking.service.charts import Charts
 from runyard.server.tracking.service.contents import WorkspaceContents
 from runyard.server.tracking.service.datasets import RunInputs
+from runyard.server.tracking.service.deleted_files import DeletedFiles
 from runyard.server.tracking.service.experiments import Experiments
 from runyard.server.tracking.service.folders import Folders
 from runyard.server.tracking.service.history import MetricHistory
@@ -24,6 +25,7 @@ from runyard.server.tracking.store.trash import count_experiments
 __all__ = [
     "Artifacts",
     "Charts",
+    "DeletedFiles",
     "Destroyer",
     "Experiments",
     "Folders",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from runyard.server.artifacts import (
     BlobInfo,
@@ -25,18 +26,38 @@ from runyard.server.artifacts import (
     parse_blob_prefix,
 )
 from runyard.server.auth import Permission, Principal, note
-from runyard.server.db import Connection, Database
+from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel.errors import InvalidArgument, NotFound, NotImplementedHere
 from runyard.server.tracking import rules
 from runyard.server.tracking.service.access import admit, in_scope
+from runyard.server.tracking.service.deleted_files import DeletedFiles
 from runyard.server.tracking.service.models import missing as missing_model
 from runyard.server.tracking.service.runs import missing_run, must_find, refuse_deleted
 from runyard.server.tracking.store import models, runs
+from runyard.server.tracking.store.deleted_artifacts import DeletedFile, NewFile
 from runyard.server.tracking.store.keys import Keys
 from runyard.server.tracking.types import Lifecycle, RunInfo
 from runyard.server.workspaces.service import Home, Room
 
 SCHEME = "mlflow-artifacts:/"
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What was moved to the trash.
+
+    Attributes:
+        id: names it in the trash.
+        path: relative to the root of the run or model; empty for all of it.
+        files, size: how many files, and their bytes.
+        purge_time: when they are purged by themselves; None for never.
+    """
+
+    id: str
+    path: str
+    files: int
+    size: int
+    purge_time: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +75,13 @@ class Listing:
     entries: Sequence[Entry]
 
 
+class _Owner(NamedTuple):
+    """Whose a path is: a run's, or the logged model's with this surrogate key."""
+
+    home: Home
+    model: int | None
+
+
 class Artifacts:
     """Lists, reads, writes and deletes artifacts.
 
@@ -62,10 +90,14 @@ class Artifacts:
         store: where the bytes live.
         keys: the interned names.
         room: the quotas.
+        deleted: the trash.
     """
 
-    def __init__(self, database: Database, store: BlobStore, keys: Keys, room: Room) -> None:
+    def __init__(
+        self, database: Database, store: BlobStore, keys: Keys, room: Room, deleted: DeletedFiles
+    ) -> None:
         self._database = database
+        self._deleted = deleted
         self._keys = keys
         self._store = store
         self._room = room
@@ -125,13 +157,21 @@ class Artifacts:
         return await self._write(home, blob, chunks, size)
 
     async def delete_at(self, principal: Principal, path: str) -> None:
-        """Delete a file, or a folder with all that is in it; nothing there is fine."""
-        blob = parse_blob_path(path.rstrip("/"))
-        home = await self._owned(principal, blob, Permission.ARTIFACT_DELETE)
-        # Before it happens: files don't wait for a transaction, and none may be gone without a word.
-        await self._database.write(lambda tx: note(tx, principal, "artifact.delete", "artifact", blob))
-        gone = await self._store.delete_prefix(blob)
-        self._room.freed(home, gone.files, gone.size)
+        """Move a file, or a folder with all that is in it, to the trash; nothing there is fine."""
+        await self._delete(principal, parse_blob_path(path.rstrip("/")))
+
+    async def delete_of_run(self, principal: Principal, run: str, path: str) -> Deletion:
+        """Move a file or folder of an active run to the trash; without a path all of them.
+
+        Raises:
+            NotFound: nothing is there.
+        """
+        info = await self._run(principal, run, Permission.ARTIFACT_READ)
+        return await self._delete_below(principal, info.artifact_uri, path)
+
+    async def delete_of_model(self, principal: Principal, model: str, path: str) -> Deletion:
+        """The same of a logged model."""
+        return await self._delete_below(principal, await self._model_root(principal, model), path)
 
     async def start_upload(self, principal: Principal, path: str) -> UploadId:
         """Begin an upload in parts."""
@@ -170,6 +210,24 @@ class Artifacts:
         await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
         await self._uploads().abort_upload(blob, upload)
         self._room.forget_parts(upload)
+
+    async def _delete_below(self, principal: Principal, root_uri: str, path: str) -> Deletion:
+        blob = _inside(root_uri, path.rstrip("/")) if path else parse_blob_path(_stored_here(root_uri))
+        file = await self._delete(principal, blob)
+        if file is None:
+            raise NotFound(f"There is no artifact at '{rules.cut(path)}'.", field="path")
+        return Deletion(file.uuid, path.rstrip("/"), file.files, file.size, self._deleted.purge_time(file))
+
+    async def _delete(self, principal: Principal, blob: BlobPath) -> DeletedFile | None:
+        needed = Permission.ARTIFACT_DELETE
+        await self._owned(principal, blob, needed)
+
+        def begin(tx: Transaction, deletion: str, is_dir: bool) -> NewFile:
+            home, model = self._owner(tx, principal, blob, needed)
+            note(tx, principal, "artifact.delete", "artifact", blob, deletion=deletion)
+            return NewFile(deletion, home.workspace.id, home.experiment, home.run, model, blob, is_dir)
+
+        return await self._deleted.delete(blob, begin)
 
     async def _write(
         self, home: Home, blob: BlobPath, chunks: AsyncIterable[bytes], size: int | None
@@ -231,12 +289,15 @@ class Artifacts:
             PermissionDenied: the principal may not do this.
             InvalidArgument: it isn't the path of anybody's artifacts, or its owner is deleted.
         """
-        return await self._database.read_point(lambda c: self._owner(c, principal, path, permission))
+        found = await self._database.read_point(lambda c: self._owner(c, principal, path, permission))
+        return found.home
 
-    def _owner(self, connection: Connection, principal: Principal, path: str, permission: Permission) -> Home:
+    def _owner(
+        self, connection: Connection, principal: Principal, path: str, permission: Permission
+    ) -> _Owner:
         segments = path.split("/")
-        is_model = len(segments) > 3 and segments[2] == "models"
-        marker = 4 if is_model else 3
+        marker = rules.owner_depth(segments)
+        is_model = marker == 4
         workspace = principal.workspace.name
         if len(segments) <= marker or segments[0] != workspace or segments[marker] != "artifacts":
             raise InvalidArgument(
@@ -249,11 +310,13 @@ class Artifacts:
         missing = partial(missing_model if is_model else missing_run, owner)
         lifecycle: int
         key: int | None = None
+        model_key: int | None = None
         if is_model:
             model = models.find(connection, principal.workspace.id, owner)
             if model is None:
                 raise missing()
             place, run, lifecycle = model.place, model.row.source_run, model.row.lifecycle
+            model_key = model.row.id
         else:
             found = runs.find(connection, principal.workspace.id, owner)
             if found is None:
@@ -266,7 +329,7 @@ class Artifacts:
             raise InvalidArgument(
                 f"The artifacts of {owner} can't be changed: it is deleted; restore it first.", field="path"
             )
-        return Home(principal.workspace, place.experiment, key, owner)
+        return _Owner(Home(principal.workspace, place.experiment, key, owner), model_key)
 
 
 def _stored_here(uri: str) -> str:

@@ -1,4 +1,4 @@
-"""Experiments, runs and logged models as kinds of things in the trash (`workspaces.service.TrashKind`)."""
+"""Experiments, runs, logged models and files as kinds of things in the trash (`TrashKind` of workspaces)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from runyard.server.artifacts import Usage as Files
 from runyard.server.auth import Permission, Place, Principal
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock
+from runyard.server.tracking.service.deleted_files import place_of
 from runyard.server.tracking.service.experiments import check_free
-from runyard.server.tracking.store import models, points
+from runyard.server.tracking.store import deleted_artifacts, models, points
 from runyard.server.tracking.store import trash as store
+from runyard.server.tracking.store.deleted_artifacts import DeletedFile
 from runyard.server.tracking.types import Noun
-from runyard.server.workspaces.service import TrashEntry, TrashPosition, TrashSize, Usage
+from runyard.server.workspaces.service import KindName, TrashEntry, TrashKind, TrashPosition, TrashSize, Usage
 from runyard.server.workspaces.types import Scope, Sums
 
 SCHEME = "mlflow-artifacts:/"
@@ -144,14 +146,93 @@ class TrackedKind:
         )
 
 
-def tracked_kinds(database: Database, blobs: BlobStore, usage: Usage) -> list[TrackedKind]:
+@dataclass(frozen=True)
+class ArtifactKind:
+    """Files and folders of runs and logged models that were deleted by themselves.
+
+    Their rows are moved here; the files follow (`deleted_files`).
+
+    Attributes:
+        database: where the rows live.
+    """
+
+    database: Database
+
+    name: KindName = "artifact"
+    # What shows the names of files takes reading them, too (`trash_contents`).
+    see = Permission.TRASH_READ
+    restore_with = Permission.ARTIFACT_DELETE
+    purge_with = Permission.TRASH_PURGE
+
+    def page(
+        self,
+        connection: Connection,
+        principal: Principal,
+        *,
+        experiment: int | None,
+        behind: TrashPosition,
+        limit: int,
+    ) -> list[TrashEntry]:
+        """What of the principal's workspace was deleted last, before a place."""
+        found = deleted_artifacts.page(
+            connection,
+            principal.workspace.id,
+            experiment=experiment,
+            time=behind.time,
+            key=behind.key,
+            limit=limit,
+        )
+        return [_file_entry(file) for file in found]
+
+    def lock(self, tx: Transaction, principal: Principal, ids: Sequence[str]) -> list[TrashEntry]:
+        """Those that lie in the trash of the principal's workspace."""
+        return [_file_entry(file) for file in deleted_artifacts.lock(tx, principal.workspace.id, ids)]
+
+    def expired(self, connection: Connection, before: int, limit: int) -> list[TrashEntry]:
+        """Some of what was deleted before a time."""
+        return [_file_entry(file) for file in deleted_artifacts.expired(connection, before, limit)]
+
+    def restore(self, tx: Transaction, entries: Sequence[TrashEntry], now: int) -> None:
+        """Let files come back."""
+        deleted_artifacts.restore(tx, [entry.key for entry in entries], now)
+
+    def mark(self, tx: Transaction, entries: Sequence[TrashEntry], now: int) -> None:
+        """Let files be seen no more."""
+        until = max(entry.deleted_time for entry in entries)
+        deleted_artifacts.mark(tx, [entry.key for entry in entries], now, until)
+
+    async def size(self, entries: Sequence[TrashEntry], deadline: float) -> list[TrashSize]:
+        """How much each takes: it was counted on its way to the trash."""
+        del deadline
+        keys = [entry.key for entry in entries]
+        found = await self.database.read(lambda c: deleted_artifacts.by_keys(c, keys))
+        nothing = TrashSize(0, 0, 0, 0)
+        return [TrashSize(0, 0, found[k].files, found[k].size) if k in found else nothing for k in keys]
+
+
+def _file_entry(file: DeletedFile) -> TrashEntry:
+    _, _, below = file.path.split("/", 2)
+    return TrashEntry(
+        kind="artifact",
+        key=file.id,
+        id=file.uuid,
+        # Below its experiment; of a folder with a slash at its end.
+        name=f"{below}/" if file.is_dir else below,
+        workspace_id=file.workspace_id,
+        place=place_of(file),
+        deleted_time=file.deleted_time,
+    )
+
+
+def tracked_kinds(database: Database, blobs: BlobStore, usage: Usage) -> list[TrashKind]:
     """The kinds, in the order in which they come back: what others are in comes first."""
     permissions: dict[Noun, Permission] = {
         "experiment": Permission.EXPERIMENT_DELETE,
         "run": Permission.RUN_DELETE,
         "model": Permission.MODEL_DELETE,
     }
-    return [TrackedKind(database, blobs, usage, noun, needed) for noun, needed in permissions.items()]
+    tracked = [TrackedKind(database, blobs, usage, noun, needed) for noun, needed in permissions.items()]
+    return [*tracked, ArtifactKind(database)]
 
 
 def folder_of(location: str, experiment: int, noun: Noun, owner: str) -> BlobPath | None:

@@ -105,9 +105,12 @@ def _some(table: Table, owner: str) -> Query:
     return Query(build)
 
 
-OF_RUNS = tuple(_some(table, "run_id") for table in (t.run_param, t.run_tag, t.run_metric))
+OF_RUNS = tuple(
+    _some(table, "run_id") for table in (t.run_param, t.run_tag, t.run_metric, t.deleted_artifact)
+)
 OF_MODELS = tuple(
-    _some(table, "model_id") for table in (t.logged_model_param, t.logged_model_tag, t.logged_model_metric)
+    _some(table, "model_id")
+    for table in (t.logged_model_param, t.logged_model_tag, t.logged_model_metric, t.deleted_artifact)
 )
 _run_datasets, _run_models = _some(t.run_dataset, "run_id"), _some(t.run_model, "run_id")
 _datasets_of_experiment = _some(t.dataset, "experiment_id")

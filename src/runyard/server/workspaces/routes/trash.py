@@ -41,7 +41,7 @@ class TrashItem(msgspec.Struct):
     Attributes:
         kind: what it is.
         id: its id; of a workspace its name, of a role one that the trash gave it.
-        name: its name.
+        name: its name; of artifact files their path in the experiment, of a folder with a slash at its end.
         experiment_id, experiment_name: what it belongs to; null for what is the server's matter.
         deleted_time: when it was deleted.
         purge_time: when it goes by itself; null for never.
@@ -88,6 +88,7 @@ class Restored(msgspec.Struct):
     experiments: int
     runs: int
     models: int
+    artifacts: int
     users: int
     service_principals: int
     groups: int
@@ -124,7 +125,7 @@ class Purged(msgspec.Struct):
     Attributes:
         dry_run: whether it is still there.
         done: whether all of it is destroyed already; else that goes on in the background.
-        workspaces, experiments, models, users, service_principals, groups, roles: how many.
+        workspaces, experiments, models, artifacts, users, service_principals, groups, roles: how many.
         runs: how many, those of the experiments included; null where it isn't known.
         points, artifact_files, artifact_bytes: what it took; null where that would take long to find out.
     """
@@ -134,6 +135,7 @@ class Purged(msgspec.Struct):
     workspaces: int
     experiments: int
     models: int
+    artifacts: int
     users: int
     service_principals: int
     groups: int
@@ -255,5 +257,5 @@ def _purged(moved: Moved, *, dry_run: bool) -> Purged:
 
 def _counts(moved: Moved) -> dict[str, int]:
     """How many things of each kind, under the names of the answers' fields; runs are told otherwise."""
-    kinds = ("workspace", "experiment", "model", "user", "service_principal", "group", "role")
+    kinds = ("workspace", "experiment", "model", "artifact", "user", "service_principal", "group", "role")
     return {f"{kind}s": moved.counts.get(kind, 0) for kind in kinds}

@@ -15,7 +15,7 @@ from runyard.server.workspaces.service.kinds import (
     TrashPosition,
     TrashSize,
 )
-from runyard.server.workspaces.service.purger import Purger
+from runyard.server.workspaces.service.purger import DAY_MS, Purger
 from runyard.server.workspaces.service.recount import Recount
 from runyard.server.workspaces.service.room import Room
 from runyard.server.workspaces.service.tally import Tally
@@ -28,6 +28,7 @@ from runyard.server.workspaces.store.trash import default_experiments
 from runyard.server.workspaces.store.workspaces import all_names, find_names
 
 __all__ = [
+    "DAY_MS",
     "Contents",
     "DeletedWorkspaces",
     "Directory",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
@@ -11,7 +12,7 @@ from runyard.server.auth import Permission, Place, Principal
 from runyard.server.auth.types import IdentityKind
 from runyard.server.db import Connection, Transaction
 
-KindName = Literal["workspace", "experiment", "run", "model"] | IdentityKind
+KindName = Literal["workspace", "experiment", "run", "model", "artifact"] | IdentityKind
 
 GoOn = Callable[[], Awaitable[None]]
 """Called between the slices of long work; raises `Stopped` when it is to end here, to be gone on with."""
@@ -47,7 +48,7 @@ class TrashSize(msgspec.Struct, frozen=True):
     """How much something in the trash takes; None where that would take long to find out.
 
     Attributes:
-        runs: the runs in it; 1 for a run, 0 for a model.
+        runs: the runs in it; 1 for a run, 0 for a model or a file.
         points: points of metrics.
         artifact_files: files here; those that clients keep elsewhere don't count.
         artifact_bytes: their size.
@@ -153,3 +154,9 @@ class Left(NamedTuple):
 
 Destroy = Callable[[int, GoOn], Awaitable[Left]]
 """Destroys what is marked, at a time, in slices."""
+
+Around = Callable[[Principal, Sequence[Item]], AbstractAsyncContextManager[None]]
+"""Around the transaction that restores: what can't be done in one, such as moving files.
+
+Raises before it, when something can't come back.
+"""

@@ -18,6 +18,7 @@ from runyard.server.kernel import clock
 from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.kernel.paging import decode_token, encode_token
 from runyard.server.workspaces.service.kinds import (
+    Around,
     Filter,
     Item,
     KindName,
@@ -70,13 +71,23 @@ class Trash:
         database: where it lives.
         contents: what can lie in the trash.
         purger: destroys what goes.
+        around_restore: see there.
         days: how long things lie in the trash; 0 for ever.
     """
 
-    def __init__(self, database: Database, contents: TrashContents, purger: Purger, *, days: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        contents: TrashContents,
+        purger: Purger,
+        around_restore: Around,
+        *,
+        days: int,
+    ) -> None:
         self._database = database
         self._contents = contents
         self._purger = purger
+        self._around_restore = around_restore
         self._days = days
 
     async def page(
@@ -103,6 +114,7 @@ class Trash:
         Raises:
             NotFound: one doesn't lie in the trash.
             PermissionDenied: the principal may not restore one.
+            AlreadyExists: something lies at the place of one.
         """
         _check(items)
         now = clock.now_ms()
@@ -118,7 +130,8 @@ class Trash:
                     note_entries(tx, principal, "trash.restore", entries)
             return Moved(dict(counts))
 
-        return await self._database.write(mutate)
+        async with self._around_restore(principal, items):
+            return await self._database.write(mutate)
 
     async def purge(
         self, principal: Principal, items: Sequence[Item] | None, wanted: Filter, *, dry_run: bool

@@ -24,6 +24,7 @@ _WITH_IT = " What was deleted with its experiment is restored and purged with it
 _BY_ID = " It is named by its id, as the trash lists it."
 _HINTS: Mapping[KindName, str] = {
     **dict.fromkeys(("run", "model"), _WITH_IT),
+    "artifact": " While its run or model is in the trash, it can't be restored; restore that first.",
     **dict.fromkeys(("user", "service_principal", "group", "role"), _BY_ID),
 }
 
@@ -123,4 +124,6 @@ def _may(principal: Principal, entry: TrashEntry, permission: Permission) -> boo
     """Whether a principal sees an entry and has a permission for it; kinds without places see to it."""
     if entry.place is None:
         return True
-    return sees(principal, entry.place) and principal.access.allows(permission, entry.place)
+    # A file's name says something of what is in it.
+    readable = entry.kind != "artifact" or principal.access.allows(Permission.ARTIFACT_READ, entry.place)
+    return readable and sees(principal, entry.place) and principal.access.allows(permission, entry.place)

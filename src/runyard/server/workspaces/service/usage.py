@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -66,12 +66,9 @@ class Usage:
 
     def _settle(self) -> None:
         """Sort what was added; the lock is held."""
-        for (workspace, experiment, run), sums in self._added.items():
+        for owner, sums in self._added.items():
             more = sum(sums, Sums())
-            keys: list[Key] = [(Scope.WORKSPACE, workspace), (Scope.EXPERIMENT, experiment)]
-            if run is not None:
-                keys.append((Scope.RUN, run))
-            for key in keys:
+            for key in _keys(*owner):
                 self._pending[key] = self._pending.get(key, Sums()) + more
         self._added.clear()
 
@@ -82,6 +79,15 @@ class Usage:
         gone = Sums(points=-points, runs=-len(runs))
         store.add(tx, {(Scope.WORKSPACE, workspace): gone, (Scope.EXPERIMENT, experiment): gone})
         store.forget(tx, Scope.RUN, runs)
+        tx.after_commit(self.forget)
+
+    def files_gone(self, tx: Transaction, gone: Mapping[tuple[int, int, int | None], Sums]) -> None:
+        """Uncount files, by workspace, experiment and run, in the transaction that forgets them."""
+        changes: dict[Key, Sums] = {}
+        for owner, sums in gone.items():
+            for key in _keys(*owner):
+                changes[key] = changes.get(key, Sums()) - sums
+        store.add(tx, changes)
         tx.after_commit(self.forget)
 
     def experiment_gone(self, tx: Transaction, workspace: int, experiment: int) -> None:
@@ -200,3 +206,8 @@ class Usage:
                 log.warning("what was counted isn't stored yet: %s", error)
             except Exception:
                 log.exception("what was counted isn't stored yet")
+
+
+def _keys(workspace: int, experiment: int, run: int | None) -> list[Key]:
+    keys = [(Scope.WORKSPACE, workspace), (Scope.EXPERIMENT, experiment)]
+    return keys if run is None else [*keys, (Scope.RUN, run)]
