@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from runyard.server.auth import Permission
+from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.metrics.types import Axis, SeriesChart
 from runyard.server.tracking.routes.experiments import experiment_id_of
 from runyard.server.tracking.service.artifacts import Artifacts

@@ -511,4 +511,32 @@ UPDATE alembic_version SET version_num='0008' WHERE alembic_version.version_num 
 
 ALTER TABLE workspace ADD COLUMN restored_state SMALLINT;
 
-UPDATE alembic_version SET version_num='0009' WHERE alembic_version.version_num = '0008'
+UPDATE alembic_version SET version_num='0009' WHERE alembic_version.version_num = '0008';
+
+CREATE TABLE deleted_artifact (
+	id BIGSERIAL NOT NULL,
+	uuid TEXT COLLATE "C" NOT NULL,
+	workspace_id BIGINT NOT NULL,
+	experiment_id BIGINT NOT NULL,
+	run_id BIGINT,
+	model_id BIGINT,
+	path TEXT COLLATE "C" NOT NULL,
+	is_dir SMALLINT NOT NULL,
+	files BIGINT NOT NULL,
+	size BIGINT NOT NULL,
+	state SMALLINT NOT NULL,
+	since BIGINT NOT NULL,
+	deleted_time BIGINT NOT NULL,
+	CONSTRAINT pk_deleted_artifact PRIMARY KEY (id),
+	CONSTRAINT uq_deleted_artifact_uuid UNIQUE (uuid)
+);
+
+CREATE INDEX ix_deleted_artifact_listing ON deleted_artifact (workspace_id, state, deleted_time, id);
+
+CREATE INDEX ix_deleted_artifact_model ON deleted_artifact (model_id);
+
+CREATE INDEX ix_deleted_artifact_run ON deleted_artifact (run_id);
+
+CREATE INDEX ix_deleted_artifact_state ON deleted_artifact (state, deleted_time, id);
+
+UPDATE alembic_version SET version_num='0010' WHERE alembic_version.version_num = '0009'
