@@ -50,7 +50,7 @@ from runyard.server.mlflow_api.server_info import ServerInfoEndpoints
 from runyard.server.mlflow_api.workspaces import WorkspaceEndpoints
 from runyard.server.operations import Limits, OperationEndpoints
 from runyard.server.settings import Settings
-from runyard.server.tracking.routes import ExperimentRoutes, FolderRoutes, TrackingRoutes
+from runyard.server.tracking.routes import DeletionRoutes, ExperimentRoutes, FolderRoutes, TrackingRoutes
 from runyard.server.tracking.service import (
     Artifacts,
     Charts,
@@ -117,8 +117,8 @@ def _native(parts: Parts, search: RunSearch, artifacts: Artifacts) -> list[Route
             RunsTable(database, keys, search),
             RunBulk(database, keys),
             TrackingQuotas(database, keys, parts.room),
-            artifacts,
         ).routes(),
+        *DeletionRoutes(artifacts).routes(),
         *ExperimentRoutes(Experiments(database, parts.gate.forget)).routes(),
         *FolderRoutes(Folders(database, parts.gate.forget)).routes(),
         *TrashRoutes(parts.trash).routes(),

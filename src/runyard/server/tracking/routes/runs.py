@@ -9,10 +9,8 @@ import msgspec
 from starlette.responses import Response
 
 from runyard.server.auth import Permission
-from runyard.server.kernel.errors import InvalidArgument
 from runyard.server.metrics.types import Axis, SeriesChart
 from runyard.server.tracking.routes.experiments import experiment_id_of
-from runyard.server.tracking.service.artifacts import Artifacts
 from runyard.server.tracking.service.bulk import RunBulk
 from runyard.server.tracking.service.charts import Charts, Line
 from runyard.server.tracking.service.quotas import TrackingQuotas
@@ -175,36 +173,6 @@ class RunsRestored(msgspec.Struct):
     runs_restored: int
 
 
-class DeleteArtifact(msgspec.Struct):
-    """Names a file or folder of a run or of a logged model.
-
-    Attributes:
-        run_id, model_id: whose it is; one of both.
-        path: relative to the root of its artifacts; empty for all of them.
-    """
-
-    path: str
-    run_id: str | None = None
-    model_id: str | None = None
-
-
-class ArtifactDeleted(msgspec.Struct):
-    """What lies in the trash now. The time is in milliseconds since the epoch.
-
-    Attributes:
-        id: its id there: `{"kind": "artifact", "id": ...}` restores it.
-        path: what it was called.
-        artifact_files, artifact_bytes: what it takes.
-        purge_time: when it goes by itself; null for never.
-    """
-
-    id: str
-    path: str
-    artifact_files: int
-    artifact_bytes: int
-    purge_time: int | None
-
-
 class TrackingRoutes:
     """Handlers of `/api/runyard/1/...`."""
 
@@ -214,9 +182,7 @@ class TrackingRoutes:
         table: RunsTable,
         bulk: RunBulk,
         quotas: TrackingQuotas,
-        artifacts: Artifacts,
     ) -> None:
-        self._artifacts = artifacts
         self._charts = charts
         self._table = table
         self._bulk = bulk
@@ -264,14 +230,6 @@ class TrackingRoutes:
                 RunsRestored,
                 Permission.RUN_DELETE,
                 "Bring many runs back from the trash",
-            ),
-            post(
-                "/api/runyard/1/artifacts/delete",
-                self.delete_artifact,
-                DeleteArtifact,
-                ArtifactDeleted,
-                Permission.ARTIFACT_DELETE,
-                "Move an artifact file or folder to the trash",
             ),
             get(
                 "/api/runyard/1/experiments/{experiment_id}/keys",
@@ -334,17 +292,6 @@ class TrackingRoutes:
     async def restore_runs(self, call: Call) -> RunsRestored:
         """runs/restore"""
         return RunsRestored(await self._bulk.restore(call.principal, call.body.run_ids))
-
-    async def delete_artifact(self, call: Call) -> ArtifactDeleted:
-        """artifacts/delete"""
-        sent: DeleteArtifact = call.body
-        if sent.run_id and not sent.model_id:
-            gone = await self._artifacts.delete_of_run(call.principal, sent.run_id, sent.path)
-        elif sent.model_id and not sent.run_id:
-            gone = await self._artifacts.delete_of_model(call.principal, sent.model_id, sent.path)
-        else:
-            raise InvalidArgument("Name a run or a model: send 'run_id' or 'model_id'.", field="run_id")
-        return ArtifactDeleted(gone.id, gone.path, gone.files, gone.size, gone.purge_time)
 
     async def keys(self, call: Call) -> KeysFound:
         """experiments/{experiment_id}/keys"""
