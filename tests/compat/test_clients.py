@@ -59,6 +59,7 @@ WITH_LOGIN = {
     "parallel": ("skinny",),
     "artifacts": ("mlflow1", "mlflow2", "skinny"),
     "multipart": SINCE_2,
+    "credentials": CLIENTS,
     "stock_cli": ("skinny",),
     "async_logging": ("skinny",),
     "datasets": ("skinny",),

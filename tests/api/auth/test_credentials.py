@@ -131,3 +131,18 @@ class TestARunsToken:
         assert holder.get("experiments/get", {"experiment_id": "0"}).status == 404
         listed = holder.post("experiments/search", {"max_results": 10}).ok()["experiments"]
         assert [one["experiment_id"] for one in listed] == [experiment]
+
+
+@pytest.mark.parametrize(
+    ("agent", "code"),
+    [
+        ("mlflow-python-client/1.30.1", "CUSTOMER_UNAUTHORIZED"),
+        ("mlflow-python-client/2.2.2", "CUSTOMER_UNAUTHORIZED"),
+        ("mlflow-python-client/2.22.5", "UNAUTHENTICATED"),
+        ("mlflow-python-client/3.1.0", "UNAUTHENTICATED"),
+        ("curl/8", "UNAUTHENTICATED"),
+    ],
+)
+def test_a_client_gets_a_code_that_it_knows(team: Team, agent: str, code: str) -> None:
+    reply = team.nobody.request("GET", "/api/2.0/mlflow/experiments/get", headers={"User-Agent": agent})
+    assert reply.error == (401, code)

@@ -24,7 +24,7 @@ from runyard.server.kernel.errors import (
     Unavailable,
 )
 from runyard.server.web.bodies import BodyReader, check_path, decoder_of, query_reader_of
-from runyard.server.web.errors import render, render_unexpected
+from runyard.server.web.errors import render, render_unexpected, understood
 from runyard.server.web.logs import in_request
 from runyard.server.web.routes import Call, Route, Router
 from runyard.server.web.traffic import RouteTraffic, Traffic
@@ -153,9 +153,9 @@ class Application:
                 "The server is shutting down and stopped waiting for this request; it may have been "
                 "carried out. Look before you send it again."
             )
-            status = await self._fail(sender, told, request_id)
+            status = await self._fail(sender, told, scope, request_id)
         except Exception as error:  # noqa: BLE001 - logged and answered as a fault of ours
-            status = await self._fail(sender, error, request_id)
+            status = await self._fail(sender, error, scope, request_id)
         finally:
             traffic.observe(status, clock.monotonic() - started)
             if log.isEnabledFor(logging.DEBUG):
@@ -196,7 +196,7 @@ class Application:
         # MLflow's server takes the values of a GET without a query from its body.
         return target.decode(await self._bodies.read(scope, receive) or b"{}")
 
-    async def _fail(self, sender: _Sender, error: Exception, request_id: str) -> int:
+    async def _fail(self, sender: _Sender, error: Exception, scope: Scope, request_id: str) -> int:
         """Answer an error; returns the status."""
         known = isinstance(error, RunyardError)
         status, answer = render(error, request_id) if known else render_unexpected(request_id)  # type: ignore[arg-type]
@@ -215,7 +215,7 @@ class Application:
             headers = ((b"retry-after", b"%d" % error.wait),)
         elif isinstance(error, Unauthenticated):
             headers = ((b"www-authenticate", b'Bearer realm="Runyard"'),)
-        await _send_json(sender, status, _encode(answer), headers)
+        await _send_json(sender, status, _encode(understood(answer, scope)), headers)
         return status
 
     async def _live(self, receive: Receive, send: Send) -> None:

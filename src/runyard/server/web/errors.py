@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -38,6 +39,15 @@ _MAP: dict[type[e.RunyardError], _Mapped] = {
 
 _UNEXPECTED = _Mapped(500, "INTERNAL_ERROR")
 
+# MLflow's clients before 2.3 don't know these and raise a ValueError in place of the message: what they know.
+_BEFORE_2_3 = {
+    "UNAUTHENTICATED": "CUSTOMER_UNAUTHORIZED",
+    "RESOURCE_CONFLICT": "INVALID_STATE",
+    "NOT_IMPLEMENTED": "FEATURE_DISABLED",
+    "RESOURCE_EXHAUSTED": "RESOURCE_LIMIT_EXCEEDED",
+}
+_OLD_AGENT = re.compile(rb"mlflow-python-client/(1|2\.[0-2])\.")
+
 
 class ErrorAnswer(msgspec.Struct, omit_defaults=True):
     """What a failed request answers: MLflow's two fields, and two that help.
@@ -62,6 +72,14 @@ def render(error: e.RunyardError, request_id: str) -> tuple[int, ErrorAnswer]:
         if mapped is not None:
             return mapped.status, ErrorAnswer(mapped.code, error.message, error.field, request_id)
     raise TypeError(f"{type(error).__name__} has no place in the map of errors")
+
+
+def understood(answer: ErrorAnswer, scope: Mapping[str, Any]) -> ErrorAnswer:
+    """The answer with a code that the client of the request knows."""
+    code = _BEFORE_2_3.get(answer.error_code)
+    if code is not None and any(n == b"user-agent" and _OLD_AGENT.match(v) for n, v in scope["headers"]):
+        return msgspec.structs.replace(answer, error_code=code)
+    return answer
 
 
 def render_unexpected(request_id: str) -> tuple[int, ErrorAnswer]:
