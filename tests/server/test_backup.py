@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ class Shell:
     def run(self, commands: str, **variables: str) -> str:
         """What the commands print; the first that fails ends the test."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("RUNYARD_", "MLFLOW_"))}
+        clean["XDG_CONFIG_HOME"] = str(self._folder / "config")
         clean["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "-ec", commands],
@@ -58,11 +60,33 @@ def fill(server: Process) -> tuple[str, str]:
     return run["run_id"], at
 
 
-def check(shell: Shell, restored: Process, run: str, at: str, head: str) -> None:
+def sign_in(shell: Shell, server: Process) -> str:
+    """Make the first administrator, so that everybody has to sign in; returns a token of theirs."""
+    shell.run(
+        "runyard user add root --admin --password-stdin <<< 'correct horse battery'\n"
+        "runyard login $RUNYARD_URL --user root --password-stdin --keep file <<< 'correct horse battery'",
+        RUNYARD_URL=server.url,
+    )
+    # As the guide has it.
+    shown = shell.run("runyard token create restore-check --days 1 -o json", RUNYARD_URL=server.url)
+    token: str = json.loads(shown)["token"]
+    return token
+
+
+def check(shell: Shell, restored: Process, run: str, at: str, head: str, token: str) -> None:
     """The guide's last look at a restored server."""
-    assert restored.get(at) == "weights"
+    request = urllib.request.Request(restored.url + at, headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.read() == b"weights"
     look = blocks("Restore, and try it")[-1]
-    shown = shell.run(look.replace("http://127.0.0.1:5001", restored.url).replace("SEQUENCE:HASH", head))
+    for placeholder, value in (
+        ("http://127.0.0.1:5001", restored.url),
+        ("SEQUENCE:HASH", head),
+        ("=TOKEN", f"={token}"),
+    ):
+        assert placeholder in look
+        look = look.replace(placeholder, value)
+    shown = shell.run(look)
     assert run[:8] in shown
     assert re.search(r"^ok +yes", shown, re.MULTILINE), shown
 
@@ -71,10 +95,11 @@ def test_a_backup_is_restored(start: Start, tmp_path: Path) -> None:
     # Given a server with something in it
     server, shell = start(), Shell(tmp_path)
     run, at = fill(server)
+    token = sign_in(shell, server)
     # When the guide's commands are run beside it
     shell.run(blocks("Backup")[0], RUNYARD_URL=server.url)
     head = json.loads((tmp_path / "backup-head.json").read_text())["head"]
-    server.post("runs/create", {"experiment_id": "0"})
+    shell.run("runyard experiment create later", RUNYARD_URL=server.url)
     server.end()
     shutil.rmtree(tmp_path / "data")
     printed = shell.run(blocks("Restore, and try it")[0])
@@ -85,7 +110,7 @@ def test_a_backup_is_restored(start: Start, tmp_path: Path) -> None:
     restored = Process(tmp_path / "restored.log", "--data", str(tmp_path / "restored"))
     try:
         restored.wait_until_it_answers()
-        check(shell, restored, run, at, head)
+        check(shell, restored, run, at, head, token)
     finally:
         restored.end()
 
@@ -97,9 +122,10 @@ def test_a_backup_of_postgresql_is_restored(start: Start, tmp_path: Path, postgr
     address = postgresql.create_database()
     server, shell = start(database=address), Shell(tmp_path)
     run, at = fill(server)
+    token = sign_in(shell, server)
     # When: the guide's lines for PostgreSQL in the place of those for SQLite
-    umask, _, artifacts, head_line = blocks("Backup")[0].splitlines()
-    lines = "\n".join((umask, blocks("Backup")[1], artifacts, head_line))
+    umask, noted, _, artifacts = blocks("Backup")[0].splitlines()
+    lines = "\n".join((umask, noted, blocks("Backup")[1], artifacts))
     shell.run(lines, RUNYARD_URL=server.url, RUNYARD_DATABASE=address)
     head = json.loads((tmp_path / "backup-head.json").read_text())["head"]
     server.end()
@@ -111,6 +137,6 @@ def test_a_backup_of_postgresql_is_restored(start: Start, tmp_path: Path, postgr
     restored = Process(tmp_path / "restored.log", "--data", str(tmp_path / "restored"), "--database", empty)
     try:
         restored.wait_until_it_answers()
-        check(shell, restored, run, at, head)
+        check(shell, restored, run, at, head, token)
     finally:
         restored.end()
