@@ -60,6 +60,7 @@ def test_every_request_that_names_an_experiment_is_tested_here(
         "experiments/search-datasets",
         "experiments/{experiment_id}/keys",
         "experiments/{experiment_id}/quotas",
+        "experiments/{experiment_id}/restore",
         "runs/create",
         "runs/search",
         "runs/table",
@@ -70,6 +71,7 @@ def test_every_request_that_names_an_experiment_is_tested_here(
         "databricks/runs/restore-runs",
         "trash",
         "trash/purge",
+        "workspaces/{workspace}/access",
         "workspaces/{workspace}/rules",
     }
 
@@ -88,6 +90,9 @@ def test_the_experiment_itself(team: Team) -> None:
     found = team.get("experiments/get", experiment_id=team.own)["experiment"]
     assert (found["lifecycle_stage"], found.get("tags")) == ("deleted", None)
     team.post("experiments/restore", experiment_id="0")
+    assert team.get("experiments/get", experiment_id="0")["experiment"]["lifecycle_stage"] == "active"
+    team.post("experiments/delete", experiment_id="0")
+    team.api.post(f"{NATIVE}experiments/0/restore", {}).ok()
     assert team.get("experiments/get", experiment_id="0")["experiment"]["lifecycle_stage"] == "active"
     # And that of another workspace is as it was
     other = team.api.get("experiments/get", {"experiment_id": "0"}).ok()["experiment"]
@@ -153,3 +158,15 @@ def test_its_rules_are_its_own(team: Team) -> None:
     team.api.put(rules, {"principal": "all", "level": "CAN_READ", "experiment_id": 0}).ok()
     (found,) = team.api.get(rules, {"experiment_id": "0"}).ok()["items"]
     assert str(found["experiment_id"]) == team.own
+    access = "/api/runyard/1/workspaces/team/access"
+    user = {"name": "root", "is_admin": True, "password": "correct horse battery"}
+    team.api.post("/api/runyard/1/users", user).ok()
+    root = team.api.as_(password=("root", "correct horse battery"))
+    root.post("/api/runyard/1/users", {"name": "ada"}).ok()
+    root.put("/api/runyard/1/groups/all/members/ada").ok()
+    told = root.get(access, {"experiment_id": "0"}).ok()
+    assert told == root.get(access, {"experiment_id": team.own}).ok()
+    assert {one["principal"]: one["level"] for one in told["items"]} == {
+        "ada": "CAN_READ",
+        "root": "CAN_MANAGE",
+    }

@@ -291,6 +291,8 @@ def test_changes_are_noted(api: Api, database_url: str) -> None:
     # When
     made = api.post(ALL, {"name": "noted"}).ok()
     api.patch(path("noted"), {"tags": {"a": "b"}}).ok()
+    api.patch(path("noted"), {"description": "Cameras", "tags": {"a": None, "c": "d"}}).ok()
+    api.patch(path("noted"), {"description": "Cameras", "tags": {"c": "d"}}).ok()  # changes nothing
     api.patch(path("noted"), {"state": "archived"}).ok()
     api.patch(path("noted"), {"state": "active"}).ok()
     api.patch(path("noted", "/quotas"), {"limits": {"tags_per_run": 5}}).ok()
@@ -304,6 +306,7 @@ def test_changes_are_noted(api: Api, database_url: str) -> None:
     assert [row[0] for row in rows] == [
         "workspace.create",
         "workspace.update",
+        "workspace.update",
         "workspace.archive",
         "workspace.activate",
         "workspace.quotas",
@@ -311,4 +314,11 @@ def test_changes_are_noted(api: Api, database_url: str) -> None:
         "workspace.restore",
     ]
     assert {row[1:5] for row in rows} == {(int(made["id"]), "local", "workspace", "noted")}
-    assert json.loads(rows[4][5]) == {"limits": {"tags_per_run": 5}}
+    detail = [json.loads(row[5]) for row in rows]
+    assert detail[1] == {"tags": {"a": "b"}, "before": {"tags": {"a": None}}}
+    assert detail[2] == {
+        "description": "Cameras",
+        "tags": {"a": None, "c": "d"},
+        "before": {"description": "", "tags": {"a": "b", "c": None}},
+    }
+    assert detail[5] == {"limits": {"tags_per_run": 5}, "before": {"tags_per_run": "default"}}

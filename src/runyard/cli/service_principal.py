@@ -16,7 +16,7 @@ _LIST = (
     Column("is_disabled", "flag", "disabled"),
     Column("creation_time", "time", "created"),
 )
-_ONE = (*_LIST, Column("id"), Column("groups"))
+_ONE = (*_LIST, Column("id"), Column("groups"), Column("roles"))
 
 
 @click.group(cls=Group)
@@ -60,10 +60,13 @@ def list_(session: Session, limit: int, out: Output) -> None:
 @commands.server_only
 @commands.output
 def show(session: Session, name: str, out: Output) -> None:
-    """Show a service principal and its groups."""
+    """Show a service principal and its groups and roles."""
     from runyard.client import service_principals
 
-    out.item(service_principals.get(session.http, name), _ONE)
+    found = service_principals.get(session.http, name)
+    if out.form != "json":
+        found = {**found, "roles": texts.held(found["roles"])}
+    out.item(found, _ONE)
 
 
 @service_principal.command(examples=("runyard service-principal disable ci",))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
@@ -74,6 +74,14 @@ def in_trash(kind: str, name: str, moved: Mapping[str, Any]) -> str:
         f"In the trash: {kind.replace('_', ' ')} '{name}'{for_so_long}. "
         f"To undo: runyard trash restore {kind}:{moved['id']}"
     )
+
+
+def held(roles: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Roles that somebody has: `Reader in vision`."""
+    return [
+        f"{role['role']} in {role['workspace']}" + (f" (group {role['group']})" if role["group"] else "")
+        for role in roles
+    ]
 
 
 def number(value: float) -> str:

@@ -23,6 +23,7 @@ _ONE = (
     Column("has_password", "flag", "password"),
     Column("external", "flag"),
     Column("groups"),
+    Column("roles"),
 )
 
 PASSWORD_STDIN = click.option(
@@ -123,10 +124,13 @@ def list_(session: Session, limit: int, out: Output) -> None:
 @commands.server_only
 @commands.output
 def show(session: Session, name: str, out: Output) -> None:
-    """Show a user and their groups."""
+    """Show a user and their groups and roles."""
     from runyard.client import users
 
-    out.item(users.get(session.http, name), _ONE)
+    found = users.get(session.http, name)
+    if out.form != "json":
+        found = {**found, "roles": texts.held(found["roles"])}
+    out.item(found, _ONE)
 
 
 @user.command(

@@ -92,7 +92,9 @@ def test_a_role_that_somebody_has_stays(team: Team) -> None:
     admin = team["admin"]
     admin.put(ROLE, CURATOR).ok()
     admin.put(f"{MEMBERS}/reader/Curator").ok()
-    assert admin.delete(ROLE).error == (400, "INVALID_PARAMETER_VALUE")
+    refused = admin.delete(ROLE)
+    assert refused.error == (400, "INVALID_PARAMETER_VALUE")
+    assert "'reader' in 'default'" in refused.message
     admin.delete(f"{MEMBERS}/reader/Curator").ok()
     admin.delete(ROLE).ok()
     assert admin.delete(ROLE).status == 404

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.auth.team import GROUP, NATIVE, OWN, PASSWORD, PEOPLE, Team
+from tests.api.auth.team import FOREIGN, GROUP, NATIVE, OWN, PASSWORD, PEOPLE, Team
 from tests.api.conftest import assert_refused
 
 USERS, SERVICES = f"{NATIVE}/users", f"{NATIVE}/service-principals"
@@ -28,8 +28,14 @@ def test_a_user_is_made_and_shown(team: Team) -> None:
         "is_disabled": False,
         "creation_time": made["creation_time"],
     }
-    assert admin.get(f"{USERS}/Grace.H@navy").ok() == {**made, "groups": []}
-    assert admin.get(f"{USERS}/grouped").ok()["groups"] == [GROUP]
+    assert admin.get(f"{USERS}/Grace.H@navy").ok() == {**made, "groups": [], "roles": []}
+    admin.put(f"{NATIVE}/workspaces/{FOREIGN}/members/grouped/Reader").ok()
+    grouped = admin.get(f"{USERS}/grouped").ok()
+    assert grouped["groups"] == [GROUP]
+    assert grouped["roles"] == [
+        {"workspace": OWN, "role": "Data Scientist", "group": GROUP},
+        {"workspace": FOREIGN, "role": "Reader", "group": None},
+    ]
 
 
 def test_a_service_principal_is_made_and_shown(team: Team) -> None:
@@ -42,7 +48,7 @@ def test_a_service_principal_is_made_and_shown(team: Team) -> None:
         "is_disabled": False,
         "creation_time": made["creation_time"],
     }
-    assert team["admin"].get(f"{SERVICES}/robot").ok() == {**made, "groups": []}
+    assert team["admin"].get(f"{SERVICES}/robot").ok() == {**made, "groups": [], "roles": []}
 
 
 def test_what_is_refused(team: Team) -> None:
@@ -206,5 +212,5 @@ def test_everything_is_noted_and_no_secret(team: Team) -> None:
         (0, "admin", "user.delete", "user", "eve"),
         (0, "admin", "service.create", "service", "robot"),
     ]
-    assert events[1].detail == {"is_admin": True}
+    assert events[1].detail == {"is_admin": True, "before": {"is_admin": False}}
     assert not any(secret in str(events) for secret in (PASSWORD, NEW, "argon2"))

@@ -72,6 +72,7 @@ from runyard.server.web.traffic import Gauge
 from runyard.server.workspaces.routes import TrashRoutes, WorkspaceRoutes
 from runyard.server.workspaces.service import (
     all_names,
+    find_names,
 )
 
 
@@ -131,14 +132,14 @@ def _identity(parts: Parts) -> list[Route]:
     """Who may do what: principals, roles, rules and tokens."""
     database, gate, passwords = parts.database, parts.gate, parts.passwords
     changed, deletion = gate.forget, Deletion(days=parts.settings.trash_days)
-    users = Users(database, passwords, changed, deletion)
-    services = Users(database, passwords, changed, deletion, PrincipalKind.SERVICE)
+    users = Users(database, passwords, find_names, changed, deletion)
+    services = Users(database, passwords, find_names, changed, deletion, PrincipalKind.SERVICE)
     groups: list[Endpoints] = [
         WhoAmIRoutes(WhoAmI(database, lambda: gate.login_required)),
         UserRoutes(users),
         ServiceRoutes(services),
         GroupRoutes(Groups(database, changed, deletion)),
-        RoleRoutes(Roles(database, changed, deletion)),
+        RoleRoutes(Roles(database, find_names, changed, deletion)),
         MemberRoutes(Members(database, changed)),
         RuleRoutes(Rules(database, places, changed), Holders(database, places)),
         TokenRoutes(parts.tokens),

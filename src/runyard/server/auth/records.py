@@ -74,6 +74,30 @@ class Member(msgspec.Struct, frozen=True):
     roles: list[str]
 
 
+class Held(msgspec.Struct, frozen=True):
+    """A role that somebody has in a workspace; `group` is the one that it comes from, if any."""
+
+    workspace_id: int
+    role: str
+    group: str | None
+
+
+class HeldRole(msgspec.Struct, frozen=True):
+    """The same, with the workspace's name."""
+
+    workspace: str
+    role: str
+    group: str | None
+
+
+class UserDetail(msgspec.Struct, frozen=True):
+    """A user or a service principal, the groups that it is in, and its roles by workspace."""
+
+    user: User
+    groups: list[str]
+    roles: list[HeldRole]
+
+
 class Rule(msgspec.Struct, frozen=True):
     """What a principal may do in a folder or an experiment.
 

@@ -157,10 +157,10 @@ class Writer:
             if group:
                 started = clock.monotonic()
                 self._run_group(group)
-                seconds = clock.monotonic() - started
-                _answer(group)
                 if self._observe is not None:
-                    self._observe(len(group), seconds)
+                    # First: who is answered finds itself counted.
+                    self._observe(len(group), clock.monotonic() - started)
+                _answer(group)
             if stop:
                 return
 

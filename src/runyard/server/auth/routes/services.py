@@ -6,7 +6,7 @@ import msgspec
 
 from runyard.server.auth import records
 from runyard.server.auth.permissions import Permission
-from runyard.server.auth.routes.wire import Deleted, ListRequest
+from runyard.server.auth.routes.wire import Deleted, ListRequest, RoleHeld, roles_held
 from runyard.server.auth.service.users import Users
 from runyard.server.web import Call, Route
 from runyard.server.web.native import native
@@ -45,9 +45,10 @@ class ServiceShown(msgspec.Struct):
 
 
 class ServiceDetails(ServiceShown):
-    """A service principal, and the groups that it is in."""
+    """A service principal, the groups that it is in, and its roles."""
 
     groups: list[str]
+    roles: list[RoleHeld]
 
 
 class ServicesPage(msgspec.Struct):
@@ -74,7 +75,7 @@ class ServiceRoutes:
         return [
             native("GET", base, self.list, ListRequest, ServicesPage, read, "Service principals by name"),
             native("POST", base, self.create, NewService, ServiceShown, write, "Make a service principal"),
-            native("GET", one, self.get, None, ServiceDetails, read, "A service principal and its groups"),
+            native("GET", one, self.get, None, ServiceDetails, read, "One, its groups and roles"),
             native("PATCH", one, self.change, ServiceChange, ServiceShown, write, "Change or disable it"),
             native("DELETE", one, self.delete, None, Deleted, write, "Move it to the trash"),
         ]
@@ -99,8 +100,12 @@ class ServiceRoutes:
 
     async def get(self, call: Call) -> ServiceDetails:
         """GET service-principals/{name}"""
-        service, groups = await self._services.get(call.path["name"])
-        return ServiceDetails(**msgspec.structs.asdict(_shown(service)), groups=groups)
+        found = await self._services.get(call.path["name"])
+        return ServiceDetails(
+            **msgspec.structs.asdict(_shown(found.user)),
+            groups=found.groups,
+            roles=roles_held(found.roles),
+        )
 
     async def change(self, call: Call) -> ServiceShown:
         """PATCH service-principals/{name}"""

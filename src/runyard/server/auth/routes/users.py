@@ -6,7 +6,7 @@ import msgspec
 
 from runyard.server.auth import records
 from runyard.server.auth.permissions import Permission
-from runyard.server.auth.routes.wire import Deleted, ListRequest
+from runyard.server.auth.routes.wire import Deleted, ListRequest, RoleHeld, roles_held
 from runyard.server.auth.service.users import Users
 from runyard.server.web import Call, Route
 from runyard.server.web.native import Done, native
@@ -67,9 +67,10 @@ class UserShown(msgspec.Struct):
 
 
 class UserDetails(UserShown):
-    """A user, and the groups that it is in."""
+    """A user, the groups that it is in, and its roles."""
 
     groups: list[str]
+    roles: list[RoleHeld]
 
 
 class UsersPage(msgspec.Struct):
@@ -92,7 +93,7 @@ class UserRoutes:
         return [
             native("GET", "/users", self.list, ListRequest, UsersPage, read, "Users by name"),
             native("POST", "/users", self.create, NewUser, UserShown, write, "Make a user"),
-            native("GET", one, self.get, None, UserDetails, read, "A user and its groups"),
+            native("GET", one, self.get, None, UserDetails, read, "A user, its groups and roles"),
             native("PATCH", one, self.change, UserChange, UserShown, write, "Change or disable a user"),
             native("DELETE", one, self.delete, None, Deleted, write, "Move a user to the trash"),
             native("PUT", word, self.set_password, PasswordChange, Done, own, "Set a user's password"),
@@ -118,8 +119,12 @@ class UserRoutes:
 
     async def get(self, call: Call) -> UserDetails:
         """GET users/{name}"""
-        user, groups = await self._users.get(call.path["name"])
-        return UserDetails(**msgspec.structs.asdict(_shown(user)), groups=groups)
+        found = await self._users.get(call.path["name"])
+        return UserDetails(
+            **msgspec.structs.asdict(_shown(found.user)),
+            groups=found.groups,
+            roles=roles_held(found.roles),
+        )
 
     async def change(self, call: Call) -> UserShown:
         """PATCH users/{name}"""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 
 from runyard.server.auth.permissions import Level
+from runyard.server.auth.records import HeldRole
 from runyard.server.auth.types import PrincipalKind
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -37,6 +39,19 @@ class Deleted(msgspec.Struct):
 
     id: str
     purge_time: int | None
+
+
+class RoleHeld(msgspec.Struct):
+    """A role in a workspace; `group` is the one that it comes from, null where it is one's own."""
+
+    workspace: str
+    role: str
+    group: str | None
+
+
+def roles_held(found: Sequence[HeldRole]) -> list[RoleHeld]:
+    """Roles as answers have them."""
+    return [RoleHeld(one.workspace, one.role, one.group) for one in found]
 
 
 class ListRequest(msgspec.Struct):

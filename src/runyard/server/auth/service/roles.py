@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runyard.server.auth import names
@@ -15,18 +15,31 @@ from runyard.server.auth.types import Principal, RoleDefinition
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel.errors import InvalidArgument, NotFound
 
+# The names of workspaces by their ids.
+WorkspaceNames = Callable[[Connection, Sequence[int]], Mapping[int, str]]
+# How many of those who have a role are named when it can't be deleted.
+NAMED = 5
+
 
 class Roles:
     """Show all roles; set and delete custom ones.
 
     Args:
         database: where custom roles live.
+        workspace_names: the names of workspaces.
         changed: called after each change that could open or close a door.
         deletion: moves to the trash.
     """
 
-    def __init__(self, database: Database, changed: Callable[[], None], deletion: Deletion) -> None:
+    def __init__(
+        self,
+        database: Database,
+        workspace_names: WorkspaceNames,
+        changed: Callable[[], None],
+        deletion: Deletion,
+    ) -> None:
         self._database = database
+        self._workspace_names = workspace_names
         self._changed = changed
         self._deletion = deletion
 
@@ -95,15 +108,21 @@ class Roles:
                 raise NotFound(f"There is no role '{names.cut(name)}'.", field="name")
             uses = store.uses(tx, name)
             if uses:
-                raise InvalidArgument(
-                    f"The role '{name}' is assigned {uses:,} times; take it from its members first.",
-                    field="name",
-                )
+                raise InvalidArgument(self._still_held(tx, name, uses), field="name")
             deleted = self._deletion.role(tx, name)
             note(tx, principal, "role.delete", "role", name, workspace_id=0)
             return deleted
 
         return await self._database.write(mutate)
+
+    def _still_held(self, tx: Transaction, name: str, uses: int) -> str:
+        some = store.holders(tx, name, NAMED)
+        workspaces = self._workspace_names(tx, sorted({workspace for _, workspace in some}))
+        told = ", ".join(f"'{who}' in '{workspaces.get(where, where)}'" for who, where in some)
+        more = f" and {uses - len(some):,} more" if uses > len(some) else ""
+        return (
+            f"The role '{name}' can't be deleted while it is given to {told}{more}: take it from them first."
+        )
 
 
 def must_hold(tx: Transaction, name: str) -> str:

@@ -5,7 +5,7 @@ No token makes one that can do more or lives longer than it does itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -28,6 +28,7 @@ from runyard.server.auth.service.issuing import (
 from runyard.server.auth.service.members import must_be_somebody
 from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.service.policy import missing, require
+from runyard.server.auth.service.roles import WorkspaceNames
 from runyard.server.auth.store import principals
 from runyard.server.auth.store import tokens as store
 from runyard.server.auth.types import Principal, RunFound, TokenKind, WorkspaceRef
@@ -44,7 +45,6 @@ KEPT_DAYS = 30
 AT_ONCE = 1000
 
 FindWorkspace = Callable[[Connection, str], WorkspaceRef | None]
-WorkspaceNames = Callable[[Connection, Sequence[int]], Mapping[int, str]]
 # The run that a principal may write to; raises what it must be told otherwise.
 FindRun = Callable[[Transaction, Principal, str], RunFound]
 

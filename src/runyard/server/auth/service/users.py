@@ -8,21 +8,26 @@ import msgspec
 
 from runyard.server.auth import names
 from runyard.server.auth.permissions import Permission
-from runyard.server.auth.records import Deleted, Page, User
+from runyard.server.auth.records import Deleted, HeldRole, Page, User, UserDetail
 from runyard.server.auth.service import passwords as secrets
 from runyard.server.auth.service.activity import note
 from runyard.server.auth.service.deleted import Deletion
 from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.service.passwords import Passwords
 from runyard.server.auth.service.policy import require, require_whole
+from runyard.server.auth.service.roles import WorkspaceNames
 from runyard.server.auth.store import access as access_store
 from runyard.server.auth.store import groups as group_store
 from runyard.server.auth.store import principals as store
+from runyard.server.auth.store import roles as role_store
 from runyard.server.auth.store import tokens as token_store
 from runyard.server.auth.types import LOCAL, Principal, PrincipalKind
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock, ids
 from runyard.server.kernel.errors import AlreadyExists, InvalidArgument, NotFound
+
+# The most roles that are told of one principal.
+MOST_ROLES = 1_000
 
 
 class Users:
@@ -31,6 +36,7 @@ class Users:
     Args:
         database: where they live.
         passwords: hashes and verifies.
+        workspace_names: the names of workspaces.
         changed: called after each change that could open or close a door.
         deletion: moves to the trash.
         kind: users or service principals.
@@ -40,11 +46,13 @@ class Users:
         self,
         database: Database,
         passwords: Passwords,
+        workspace_names: WorkspaceNames,
         changed: Callable[[], None],
         deletion: Deletion,
         kind: PrincipalKind = PrincipalKind.USER,
     ) -> None:
         self._database = database
+        self._workspace_names = workspace_names
         self._passwords = passwords
         self._changed = changed
         self._deletion = deletion
@@ -85,16 +93,19 @@ class Users:
         found = await self._database.read(lambda c: store.page(c, self._kind, after, limit + 1))
         return cut(self._noun, found, limit, lambda user: [user.name])
 
-    async def get(self, name: str) -> tuple[User, list[str]]:
-        """One of them, and the names of the groups that it is in.
+    async def get(self, name: str) -> UserDetail:
+        """One of them, the groups that it is in, and its roles.
 
         Raises:
             NotFound: there is none of this name.
         """
 
-        def read(connection: Connection) -> tuple[User, list[str]]:
+        def read(connection: Connection) -> UserDetail:
             user = must_find(self._kind, name, store.find(connection, name.lower()))
-            return user, group_store.groups_of(connection, user.id)
+            roles = role_store.held(connection, user.id, MOST_ROLES)
+            workspaces = self._workspace_names(connection, sorted({role.workspace_id for role in roles}))
+            named = [HeldRole(workspaces.get(r.workspace_id, ""), r.role, r.group) for r in roles]
+            return UserDetail(user, group_store.groups_of(connection, user.id), named)
 
         return await self._database.read_point(read)
 
@@ -137,7 +148,9 @@ class Users:
             store.save(tx, changed)
             disabled = changes.pop("is_disabled", None)
             if changes:
-                note(tx, principal, f"{self._noun}.update", self._noun, user.name, workspace_id=0, **changes)
+                before = {key: getattr(user, key) for key in changes}
+                noted = {**changes, "before": before}
+                note(tx, principal, f"{self._noun}.update", self._noun, user.name, workspace_id=0, **noted)
             if disabled is not None:
                 action = f"{self._noun}.{'disable' if disabled else 'enable'}"
                 note(tx, principal, action, self._noun, user.name, workspace_id=0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, exists, func, select
+from sqlalchemy import bindparam, case, delete, exists, func, or_, select
 
 from runyard.server.auth import tables as t
-from runyard.server.auth.records import Member
+from runyard.server.auth.records import Held, Member
 from runyard.server.auth.types import PrincipalKind, RoleDefinition
 from runyard.server.db import Connection, Dialect, Query, Row, Transaction, in_list
 
@@ -55,6 +55,28 @@ _roles_of = Query(
     .where(_a.workspace_id == bindparam("workspace"), in_list(_a.principal_id, "principals"))
     .order_by(_a.principal_id, _a.role)
 )
+_group = t.principal.alias()
+_held = Query(
+    select(_a.workspace_id, _a.role, case((_group.c.id == bindparam("pid"), None), else_=_group.c.name))
+    .select_from(t.role_assignment.join(_group, _group.c.id == _a.principal_id))
+    .where(
+        or_(
+            _a.principal_id == bindparam("pid"),
+            _a.principal_id.in_(
+                select(t.group_member.c.group_id).where(t.group_member.c.principal_id == bindparam("pid"))
+            ),
+        )
+    )
+    .order_by(_a.workspace_id, _a.role, _group.c.name)
+    .limit(bindparam("count"))
+)
+_holders = Query(
+    select(_p.name, _a.workspace_id)
+    .select_from(t.role_assignment.join(t.principal, _p.id == _a.principal_id))
+    .where(_a.role == bindparam("name"))
+    .order_by(_a.workspace_id, _p.name)
+    .limit(bindparam("count"))
+)
 _decode = msgspec.json.Decoder(list[str]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -97,6 +119,16 @@ def uses(connection: Connection, name: str) -> int:
     """How often a role is assigned, in all workspaces together."""
     count: int = connection.value(_uses, name=name)
     return count
+
+
+def holders(connection: Connection, name: str, count: int) -> list[tuple[str, int]]:
+    """Some of those who have a role, and in which workspace."""
+    return [(row[0], row[1]) for row in connection.rows(_holders, name=name, count=count)]
+
+
+def held(connection: Connection, principal_id: int, count: int) -> list[Held]:
+    """The roles that a principal and its groups have, in all workspaces."""
+    return [Held(*row) for row in connection.rows(_held, pid=principal_id, count=count)]
 
 
 def assign(tx: Transaction, workspace_id: int, principal_id: int, role: str) -> bool:

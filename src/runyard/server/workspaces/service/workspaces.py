@@ -172,6 +172,7 @@ class Workspaces:
         def mutate(tx: Transaction) -> None:
             found = _must_lock(tx, principal)
             quotas = store.quotas_set(tx, found.id)
+            before = {name: quotas.get(name, "default") for name in limits}
             for name, limit in limits.items():
                 if limit == "default":
                     quotas.pop(name, None)
@@ -186,6 +187,7 @@ class Workspaces:
                 found.name,
                 workspace_id=found.id,
                 limits=dict(limits),
+                before=before,
             )
             tx.after_commit(self._changed)
 
@@ -248,12 +250,15 @@ class Workspaces:
 
         if after.state is not before.state:
             tell("workspace.archive" if after.state is WorkspaceState.ARCHIVED else "workspace.activate")
-        if after.description != before.description or tags:
-            tell(
-                "workspace.update",
-                description=after.description != before.description,
-                tags=sorted(tags or {}),
-            )
+        now: dict[str, object] = {}
+        was: dict[str, object] = {}
+        if after.description != before.description:
+            now["description"], was["description"] = after.description, before.description
+        changed = {key: value for key, value in (tags or {}).items() if value != before.tags.get(key)}
+        if changed:
+            now["tags"], was["tags"] = changed, {key: before.tags.get(key) for key in changed}
+        if now:
+            tell("workspace.update", **now, before=was)
 
     async def delete(self, principal: Principal, *, if_empty: bool = False) -> None:
         """Move the principal's workspace to the trash, with all that is in it; one there stays there.
