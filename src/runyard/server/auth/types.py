@@ -10,6 +10,7 @@ import msgspec
 
 from runyard.server.auth.permissions import (
     ALL,
+    OF_EXPERIMENTS,
     OF_LEVEL,
     OF_WORKSPACE,
     Level,
@@ -166,6 +167,7 @@ class Access:
 
     __slots__ = (
         "_effective",
+        "_given",
         "_limit",
         "_somewhere",
         "experiments",
@@ -191,7 +193,8 @@ class Access:
         self.experiments = experiments or {}
         self.scope = scope
         self._limit = limit
-        self.permissions = self._limited(ALL if admin else OF_WORKSPACE if owner else permissions)
+        self._given = ALL if admin else OF_WORKSPACE if owner else permissions
+        self.permissions = self._limited(self._given)
         most = max((*self.folders.values(), *self.experiments.values()), default=Level.NONE)
         self._somewhere = self._limited(OF_LEVEL[most])
         self._effective: dict[tuple[int, str], frozenset[Permission]] = {}
@@ -254,6 +257,13 @@ class Access:
             if folder in self.folders:
                 return self.folders[folder]
         return None
+
+    def gains(self, old: Place, new: Place) -> bool:
+        """Whether the principal may do more at the new place than at the old one, with any credential."""
+        before, after = (
+            self._given if level is None else OF_LEVEL[level] for level in (self.level(old), self.level(new))
+        )
+        return bool((after - before) & OF_EXPERIMENTS)
 
     def _limited(self, permissions: frozenset[Permission]) -> frozenset[Permission]:
         return permissions if self._limit is None else permissions & self._limit

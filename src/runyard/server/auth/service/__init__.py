@@ -4,7 +4,7 @@ from runyard.server.auth.service.activity import note
 from runyard.server.auth.service.entry import entered_by, make_owner
 from runyard.server.auth.service.forget import forget_experiments, forget_runs, forget_workspace
 from runyard.server.auth.service.grants import grant_experiment, immovable, move_rules
-from runyard.server.auth.service.policy import require, require_anywhere, sees
+from runyard.server.auth.service.policy import require, require_anywhere, require_to_leave, sees
 from runyard.server.auth.service.tokens import end_of_experiment, end_of_run, end_of_runs
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "note",
     "require",
     "require_anywhere",
+    "require_to_leave",
     "sees",
 ]

@@ -248,7 +248,8 @@ def grant_experiment(tx: Transaction, principal: Principal, experiment_id: int, 
 def move_rules(tx: Transaction, principal: Principal, path: str, to: str, *, dry_run: bool) -> int:
     """Let the rules of a folder and of those below it stand at its new path; returns how many there are.
 
-    It takes what deleting each of them at the old place and setting it at the new one would.
+    It takes what deleting each of them at the old place and setting it at the new one would. Those of deleted
+    principals move along; of two that meet the weaker one stays.
 
     Raises:
         PermissionDenied: the principal may not do that with one of them.
@@ -256,38 +257,76 @@ def move_rules(tx: Transaction, principal: Principal, path: str, to: str, *, dry
         InvalidArgument: there are too many, or a new path is too long.
     """
     workspace = principal.workspace.id
+    held.lock_rules(tx)
     found = store.lock_folder_rules(tx, workspace, path, MAX_MOVED + 1)
-    if any(not sees(principal, Place(-1, rule.path)) for rule, _ in found):
+    waiting = held.rules_below(tx, workspace, path, MAX_MOVED + 1)
+    moved = _new_paths(
+        principal, [*(rule.path for rule, _ in found), *(rule.path for rule in waiting)], path, to
+    )
+    standing = {
+        (rule.principal, rule.path) for rule in store.at_folders(tx, workspace, list(set(moved.values())))
+    } - {(rule.principal, rule.path) for rule, _ in found}
+    for rule, _ in found:
+        if (rule.principal, moved[rule.path]) in standing:
+            raise AlreadyExists(
+                f"Nothing was moved: '{rule.principal}' has a rule at '{names.cut(rule.path)}' and one at "
+                f"'{names.cut(moved[rule.path])}'. Delete one of them first.",
+                field="to",
+            )
+    if not dry_run:
+        # A folder that moves up: a rule's new path may be another one's old path. The shorter one goes first.
+        ordered = sorted(found, key=lambda item: len(item[0].path))
+        store.move_folder_rules(
+            tx, workspace, [(number, rule.path, moved[rule.path]) for rule, number in ordered]
+        )
+        for rule, _ in found:
+            level, new = rule.level.name.lower(), moved[rule.path]
+            note(tx, principal, "rule.move", "folder", rule.path, holder=rule.principal, level=level, to=new)
+        _move_waiting(tx, principal, waiting, path, to)
+    return len(found) + len(waiting)
+
+
+def _new_paths(principal: Principal, old: Sequence[str], path: str, to: str) -> dict[str, str]:
+    """Where rules will stand, by where they do, for whoever may move all of them."""
+    if any(not sees(principal, Place(-1, one)) for one in old):
         raise immovable(path)
-    if len(found) > MAX_MOVED:
+    if len(old) > MAX_MOVED:
         raise InvalidArgument(
             f"'{names.cut(path)}' holds more than {MAX_MOVED:,} rules, which is the most that moves at once: "
             "move the folders in it one by one.",
             field="path",
         )
-    moves = {(number, rule.path): names.folder(to + rule.path[len(path) :], "to") for rule, number in found}
-    standing = {
-        (rule.principal, rule.path) for rule in store.at_folders(tx, workspace, list(set(moves.values())))
-    } - {(rule.principal, rule.path) for rule, _ in found}
-    for rule, number in found:
-        new = moves[number, rule.path]
-        require(principal, WRITE, Place(-1, rule.path))
+    moved = {one: names.folder(to + one[len(path) :], "to") for one in old}
+    for one, new in moved.items():
+        require(principal, WRITE, Place(-1, one))
         require(principal, WRITE, Place(-1, new))
-        if (rule.principal, new) in standing:
-            raise AlreadyExists(
-                f"Nothing was moved: '{rule.principal}' has a rule at '{names.cut(rule.path)}' and one at "
-                f"'{names.cut(new)}'. Delete one of them first.",
-                field="to",
-            )
-    if not dry_run:
-        # A folder that moves up: a rule's new path may be another one's old path. The shorter one goes first.
-        ordered = sorted(moves.items(), key=lambda item: len(item[1]))
-        store.move_folder_rules(tx, workspace, [(number, old, new) for (number, old), new in ordered])
-        held.move_rules(tx, workspace, path, to)
-        for rule, number in found:
-            level, new = rule.level.name.lower(), moves[number, rule.path]
-            note(tx, principal, "rule.move", "folder", rule.path, holder=rule.principal, level=level, to=new)
-    return len(found)
+    return moved
+
+
+def _move_waiting(
+    tx: Transaction, principal: Principal, waiting: Sequence[held.Waiting], path: str, to: str
+) -> None:
+    """Let the rules of deleted principals move, and note it; where two met, also what both gave."""
+    there = held.move_rules(tx, principal.workspace.id, path, to)
+    for rule in waiting:
+        new = to + rule.path[len(path) :]
+        met = there.get((rule.holder, new))
+        levels = {"level": rule.level if met is None else min(rule.level, met)}
+        if met is not None:
+            levels |= {"before": rule.level, "there": met}
+        told = {name: level.name.lower() for name, level in levels.items()}
+        note(
+            tx,
+            principal,
+            "rule.move",
+            "folder",
+            rule.path,
+            workspace_id=None,
+            holder=rule.principal,
+            deleted=True,
+            to=new,
+            **told,
+        )
 
 
 def immovable(path: str) -> PermissionDenied:

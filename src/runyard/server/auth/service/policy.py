@@ -27,6 +27,32 @@ def require(principal: Principal, permission: Permission, place: Place | None = 
     check_state(principal, permission)
 
 
+def require_to_leave(principal: Principal, place: Place, name: str, *, deleted: bool = False) -> None:
+    """Let `principal` take an experiment from its place to a new name.
+
+    Where it may do more there than here, that is a deletion here: else it could destroy there what it may
+    only edit here. So it is for what lies in the trash.
+
+    Args:
+        principal: who does it.
+        place: where the experiment is.
+        name: its new name.
+        deleted: whether it lies in the trash.
+
+    Raises:
+        PermissionDenied: it is a deletion, and `principal` may not delete here.
+    """
+    permission = Permission.EXPERIMENT_DELETE
+    gains = principal.access.gains(place, Place(place.experiment, name))
+    if (deleted or gains) and not principal.access.allows(permission, place):
+        why = "you may do more there than here" if gains else "it lies in the trash"
+        raise PermissionDenied(
+            f"{principal.name} may not take {place.name[:200]!r} to {name[:200]!r}: {why}, so it needs the "
+            f"permission '{permission.value}' where it is now. Ask an owner of the workspace "
+            f"'{principal.workspace.name}' for it."
+        )
+
+
 def require_anywhere(principal: Principal, permission: Permission) -> None:
     """Let `principal` pass if it holds `permission` at least somewhere in its workspace.
 

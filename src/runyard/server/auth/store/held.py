@@ -3,12 +3,14 @@ into the trash and back.
 
 A row moves back when all that it is about is there again: a membership with the later one of group and
 member, an assignment of a deleted role with the later one of role and holder.
+
+Rules are on the move with their holders, and with folders: one at a time, under one lock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    func,
     literal_column,
     or_,
     select,
@@ -24,6 +27,7 @@ from sqlalchemy import (
 )
 
 from runyard.server.auth import tables as t
+from runyard.server.auth.permissions import Level
 from runyard.server.db import Query, Row, Transaction, in_list
 
 _p, _g, _a = t.principal.c, t.group_member.c, t.role_assignment.c
@@ -113,11 +117,22 @@ _forget = [
     *(Query(delete(deleted).where(in_list(deleted.c.principal_id, "ids"))) for _, deleted in _RULES),
 ]
 _df = t.deleted_folder_rule.c
-_take_below = _take(
-    t.deleted_folder_rule,
-    t.deleted_folder_rule,
+_below = (
     _df.workspace_id == bindparam("workspace"),
     or_(_df.path == bindparam("path"), and_(_df.path >= bindparam("start"), _df.path < bindparam("end"))),
+)
+_rules_below = Query(
+    select(_df.principal_id, t.deleted_identity.c.name, _df.path, _df.level)
+    .select_from(t.deleted_folder_rule.join(t.deleted_identity, t.deleted_identity.c.id == _df.principal_id))
+    .where(*_below)
+    .order_by(_df.path, _df.principal_id)
+    .limit(bindparam("count"))
+)
+_take_below = _take(t.deleted_folder_rule, t.deleted_folder_rule, *_below)
+_rules_at = Query(
+    select(_df.principal_id, _df.path, _df.level).where(
+        _df.workspace_id == bindparam("workspace"), in_list(_df.path, "paths")
+    )
 )
 _weaken = Query(
     update(t.deleted_folder_rule)
@@ -129,13 +144,35 @@ _weaken = Query(
     )
     .values(level=bindparam("most"))
 )
+# Of the locks that PostgreSQL knows by number, that of rules on the move.
+_lock = Query(select(func.pg_advisory_xact_lock(literal_column(str(0x72756C << 32)))))
 _end_credentials = [
     Query(delete(table).where(table.c.principal_id == bindparam("pid"))) for table in (t.token, t.login_code)
 ]
 
 
+class Waiting(NamedTuple):
+    """A folder's rule that waits in the trash for its holder, a deleted principal."""
+
+    holder: int
+    principal: str
+    path: str
+    level: Level
+
+
+def lock_rules(tx: Transaction) -> None:
+    """Keep other processes from moving folders and deleting, restoring and purging principals until the
+    transaction ends: what one of them has just moved the other ones wouldn't find at either place.
+
+    On SQLite there is one process that writes.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.rows(_lock)
+
+
 def take_all(tx: Transaction, principal_id: int) -> None:
     """Move what a principal holds into the trash, and end its tokens and login codes."""
+    lock_rules(tx)
     for query, target in _take_all:
         _insert(tx, target, tx.returning(query, pid=principal_id))
     for query in _end_credentials:
@@ -144,6 +181,7 @@ def take_all(tx: Transaction, principal_id: int) -> None:
 
 def give_back(tx: Transaction, ids: Sequence[int]) -> None:
     """Move back what restored principals held, as far as the groups, members and roles are there."""
+    lock_rules(tx)
     pairs = tx.rows(_memberships, ids=list(ids))
     there = _there(tx, {id_ for pair in pairs for id_ in pair})
     _insert(tx, t.group_member, tx.returning(_take_memberships, there=there))
@@ -154,13 +192,26 @@ def give_back(tx: Transaction, ids: Sequence[int]) -> None:
         _insert(tx, target, tx.returning(query, ids=list(ids)))
 
 
-def move_rules(tx: Transaction, workspace_id: int, path: str, to: str) -> None:
-    """Let the rules of deleted principals move with a folder; of two that meet, the weaker one stays."""
-    within = {"path": path, "start": f"{path}/", "end": f"{path}0"}
+def rules_below(tx: Transaction, workspace_id: int, path: str, count: int) -> list[Waiting]:
+    """The rules of deleted principals at a folder and below it, for whoever has locked the rules."""
+    rows = tx.rows(_rules_below, workspace=workspace_id, count=count, **_within(path))
+    return [Waiting(pid, name, at, Level(level)) for pid, name, at, level in rows]
+
+
+def move_rules(tx: Transaction, workspace_id: int, path: str, to: str) -> dict[tuple[int, str], Level]:
+    """Let the rules of deleted principals move with a folder; of two that meet, the weaker one stays.
+
+    Returns:
+        What stood at the new paths already, by holder and path.
+    """
     rows = [
         (pid, workspace, to + old[len(path) :], level)
-        for pid, workspace, old, level in tx.returning(_take_below, workspace=workspace_id, **within)
+        for pid, workspace, old, level in tx.returning(_take_below, workspace=workspace_id, **_within(path))
     ]
+    paths = sorted({new for _, _, new, _ in rows})
+    there = {
+        (pid, at): Level(level) for pid, at, level in tx.rows(_rules_at, workspace=workspace_id, paths=paths)
+    }
     _insert(tx, t.deleted_folder_rule, rows)
     tx.execute_many(
         _weaken,
@@ -169,6 +220,7 @@ def move_rules(tx: Transaction, workspace_id: int, path: str, to: str) -> None:
             for pid, workspace, new, level in rows
         ],
     )
+    return there
 
 
 def bind_role(tx: Transaction, name: str, role_id: int) -> None:
@@ -188,6 +240,7 @@ def give_back_role(tx: Transaction, role_id: int) -> None:
 
 def forget(tx: Transaction, ids: Sequence[int]) -> None:
     """Delete what purged principals held, and who held purged roles."""
+    lock_rules(tx)
     for query in _forget:
         tx.execute(query, ids=list(ids))
 
@@ -195,6 +248,11 @@ def forget(tx: Transaction, ids: Sequence[int]) -> None:
 def _there(tx: Transaction, ids: set[int]) -> list[int]:
     """Those of these principals that exist, and do so until the transaction ends."""
     return [row[0] for row in tx.rows(_principals_held, ids=sorted(ids))]
+
+
+def _within(path: str) -> dict[str, str]:
+    # `0` is the character behind the slash.
+    return {"path": path, "start": f"{path}/", "end": f"{path}0"}
 
 
 def _insert(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:

@@ -16,7 +16,7 @@ from runyard.server.auth import (
     require,
     sees,
 )
-from runyard.server.auth.service import end_of_experiment, grant_experiment
+from runyard.server.auth.service import end_of_experiment, grant_experiment, require_to_leave
 from runyard.server.db import Connection, Database, Row, Transaction
 from runyard.server.db.search_sql import Compiler
 from runyard.server.db.sorting import SortKey, checked, pack, token_kind, unpack
@@ -284,10 +284,12 @@ def must_be_active(
 def _admit_name(principal: Principal, experiment: Experiment, name: str) -> None:
     """Let a principal give an experiment that it may change another name.
 
-    Elsewhere the rules of its new place decide, as for a new one: its own would carry it past them.
+    Elsewhere the rules of its new place decide, as for a new one: its own would carry it past them. Where the
+    principal may do more there, it must be one that may delete here.
     """
     if _folder(name) != _folder(experiment.name) or name in principal.access.folders:
         require(principal, Permission.EXPERIMENT_WRITE, Place(-1, name))
+    require_to_leave(principal, experiment.place, name)
 
 
 def _folder(name: str) -> str:

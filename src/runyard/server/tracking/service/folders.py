@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from runyard.server.auth import Permission, Place, Principal, note, require, sees
-from runyard.server.auth.service import immovable, move_rules
+from runyard.server.auth.service import immovable, move_rules, require_to_leave
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock
 from runyard.server.kernel.errors import AlreadyExists, InvalidArgument, NotFound
@@ -223,6 +223,7 @@ def _admitted(principal: Principal, found: Sequence[store.Found], path: str, to:
             )
         require(principal, Permission.EXPERIMENT_WRITE, one.place)
         require(principal, Permission.EXPERIMENT_WRITE, Place(-1, name))
+        require_to_leave(principal, one.place, name, deleted=one.lifecycle is not Lifecycle.ACTIVE)
     return names
 
 
