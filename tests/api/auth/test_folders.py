@@ -236,18 +236,120 @@ def test_a_name_means_what_one_may_see(team: Team, made: dict[str, str]) -> None
         assert found["experiment_id"] == wanted
 
 
+def delete_user(team: Team, name: str) -> str:
+    """Delete a user; returns its id."""
+    gone: str = team["admin"].delete(f"{NATIVE}/users/{name}").ok()["id"]
+    return gone
+
+
+def restore_user(team: Team, gone: str) -> None:
+    """Bring a user back."""
+    team["admin"].post(f"{NATIVE}/trash/restore", {"items": [{"kind": "user", "id": gone}]}).ok()
+
+
 def test_rules_of_who_is_deleted_move_too(team: Team, made: dict[str, str]) -> None:
-    # Given somebody in the trash who was kept out of the folder, and a rule that waits where it goes to
+    # Given somebody in the trash who was kept out of the folder, and rules that wait where it goes to
     rule(team, "reader", "NO_PERMISSION", path="/a/secret")
     rule(team, "reader", "CAN_READ", path="/d/secret")
+    rule(team, "reader", "CAN_MANAGE", path="/a/open")
+    rule(team, "reader", "CAN_READ", path="/d/open")
+    rule(team, "reader", "CAN_EDIT", path="/a/z")
     rule(team, "reader", "CAN_EDIT", path="/a-b")
-    reader = team["admin"].get(f"{NATIVE}/users/reader").ok()["id"]
-    team["admin"].delete(f"{NATIVE}/users/reader").ok()
+    gone = delete_user(team, "reader")
     # When
-    move(team, "owner", "/a", "/d").ok()
-    team["admin"].post(f"{NATIVE}/trash/restore", {"items": [{"kind": "user", "id": reader}]}).ok()
-    # Then
+    assert move(team, "owner", "/a", "/d").ok()["rules"] == 3
+    restore_user(team, gone)
+    # Then of two that meet the weaker one holds
     assert [one for one in rules(team) if one[1] == "reader"] == [
         ("/a-b", "reader", "CAN_EDIT"),
+        ("/d/open", "reader", "CAN_READ"),
         ("/d/secret", "reader", "NO_PERMISSION"),
+        ("/d/z", "reader", "CAN_EDIT"),
     ]
+    deleted = {"holder": "reader", "deleted": True}
+    assert [(one.target, one.detail) for one in team.events("rule.move")] == [
+        (
+            "/a/open",
+            deleted | {"to": "/d/open", "level": "read", "before": "manage", "there": "read"},
+        ),
+        ("/a/secret", deleted | {"to": "/d/secret", "level": "none", "before": "none", "there": "read"}),
+        ("/a/z", deleted | {"to": "/d/z", "level": "edit"}),
+    ]
+    (event,) = team.events("folder.move")
+    assert event.detail["rules"] == 3
+
+
+def test_rules_of_who_is_deleted_count_and_take_what_others_do(
+    team: Team, made: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given rules of which one waits in the trash
+    rule(team, "grouped", "CAN_EDIT", path="/a/x")
+    rule(team, "reader", "CAN_EDIT", path="/a/y")
+    rule(team, "reader", "CAN_EDIT", path="/b")
+    delete_user(team, "reader")
+    # Then who may not set rules moves it neither
+    assert move(team, "contributor", "/b", "/new").error == DENIED
+    assert move(team, "owner", "/a/y", "/" + "y" * 498 + "/y").error[0] == 400
+    # And they are bounded together
+    monkeypatch.setattr("runyard.server.auth.service.grants.MAX_MOVED", 1)
+    reply = move(team, "owner", "/a", "/new")
+    assert (reply.error, reply.field) == ((400, "INVALID_PARAMETER_VALUE"), "path")
+    assert move(team, "owner", "/a/y", "/new/y").ok()["rules"] == 1
+
+
+@pytest.mark.parametrize("target", ["role", "rule"])
+def test_editing_takes_nothing_to_where_it_could_be_destroyed(
+    team: Team, made: dict[str, str], target: str
+) -> None:
+    # Given somebody who may edit a folder, and do more elsewhere, by a role or by a rule
+    who = "contributor" if target == "role" else "stranger"
+    rule(team, who, "CAN_EDIT", path="/a")
+    if target == "rule":
+        rule(team, who, "CAN_MANAGE", path="/new")
+    sent = {"experiment_id": made["/a/z"], "new_name": "/new/z"}
+    # Then nothing goes there, alone or with its folder
+    for reply in (move(team, who, "/a/open", "/new/x"), team[who].post("experiments/update", sent)):
+        assert reply.error == DENIED
+        assert "you may do more there than here" in reply.message
+        assert "'experiments/delete'" in reply.message
+    # But to where it may do the same
+    move(team, who, "/a/open", "/a/opened").ok()
+    team[who].post("experiments/update", sent | {"new_name": "/a/opened/z"}).ok()
+    # And what somebody manages itself
+    rule(team, who, "CAN_MANAGE", experiment_id=made["/a/z"])
+    team[who].post("experiments/update", sent).ok()
+    # When it may delete where they are
+    rule(team, who, "CAN_MANAGE", path="/a")
+    # Then it may take them away
+    move(team, who, "/a/opened", "/new/x").ok()
+
+
+@pytest.mark.parametrize("target", ["role", "rule", "same"])
+def test_editing_takes_nothing_out_of_the_trash_of_a_folder(
+    team: Team, made: dict[str, str], target: str
+) -> None:
+    # Given
+    who = "contributor" if target == "role" else "stranger"
+    rule(team, who, "CAN_EDIT", path="/a")
+    if target == "rule":
+        rule(team, who, "CAN_MANAGE", path="/new")
+    to = "/a/opened" if target == "same" else "/new/x"
+    for name in ("/a/open/x", "/a/open/y"):
+        team["owner"].post("experiments/delete", {"experiment_id": made[name]}).ok()
+    # Then
+    reply = move(team, who, "/a/open", to)
+    assert reply.error == DENIED
+    assert "'experiments/delete'" in reply.message
+    # When it may delete there
+    rule(team, who, "CAN_MANAGE", path="/a")
+    # Then
+    assert move(team, who, "/a/open", to).ok()["deleted"] == 2
+
+
+def test_a_rename_sheds_no_rule_of_its_own_path(team: Team, made: dict[str, str]) -> None:
+    rule(team, "stranger", "CAN_MANAGE", path="/a")
+    rule(team, "stranger", "CAN_EDIT", path="/a/z")
+    sent = {"experiment_id": made["/a/z"], "new_name": "/a/zz"}
+    assert team["stranger"].post("experiments/update", sent).error == DENIED
+    team["owner"].post("experiments/update", sent).ok()
+    team["stranger"].post("experiments/update", sent | {"new_name": "/a/zzz"}).ok()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runyard.server.auth import Access, Level, Permission, Place
-from runyard.server.auth.permissions import OF_RUN_TOKEN
+from runyard.server.auth.permissions import OF_RUN_TOKEN, TRACKING
 from runyard.server.auth.rules import BUILT_IN, permissions_of
 from runyard.server.auth.types import RoleDefinition, RunScope, ancestors
 
@@ -119,3 +119,21 @@ def test_what_the_built_in_roles_may_not() -> None:
     assert all(permission.value.endswith("/read") for permission in READER)
     operator = permissions_of([BUILT_IN["Compute Operator"]])
     assert operator == {Permission.WORKSPACE_READ, Permission.MEMBER_READ}
+
+
+def test_what_a_place_gives_more_counts_with_any_credential() -> None:
+    access = Access(
+        SCIENTIST, folders={"/e": Level.EDIT, "/m": Level.MANAGE}, experiments={5: Level.EDIT}, limit=TRACKING
+    )
+    gains = {
+        (old, new): access.gains(Place(1, f"{old}/x"), Place(1, f"{new}/x"))
+        for old in ("", "/e", "/m")
+        for new in ("", "/e", "/m")
+    }
+    assert {pair for pair, more in gains.items() if more} == {("", "/m"), ("/e", ""), ("/e", "/m")}
+    # A rule of the experiment's own goes with it
+    assert not access.gains(Place(5, "/e/x"), Place(5, "/m/x"))
+    assert not Access(owner=True, folders={"/e": Level.EDIT}).gains(Place(1, "/e/x"), Place(1, "/x"))
+    # What the roles give of the workspace is no gain
+    only_workspace = Access(frozenset({Permission.WORKSPACE_WRITE}), folders={"/e": Level.EDIT})
+    assert not only_workspace.gains(Place(1, "/e/x"), Place(1, "/x"))

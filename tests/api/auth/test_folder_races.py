@@ -1,0 +1,78 @@
+"""One server process moves a folder while another one deletes or restores a principal that has a rule there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from runyard.server.db.database import open_dialect
+from tests.api.auth.team import NATIVE, OWN, Team
+from tests.api.auth.test_races import pair
+from tests.api.trash_data import TRASH, item, sql
+
+__all__ = ["pair"]
+
+RULES, READER = f"{NATIVE}/workspaces/{OWN}/rules", f"{NATIVE}/users/reader"
+# Who holds these keeps a deletion or restoration from going on behind the rules of folders.
+LAST_OF = {"delete": "experiment_rule", "restore": "deleted_experiment_rule"}
+
+
+@contextmanager
+def held(url: str, table: str) -> Iterator[None]:
+    """Nobody else changes the rows of a table meanwhile."""
+    connection: Any = open_dialect(url).connect(readonly=False)
+    try:
+        connection.execute("BEGIN")
+        assert connection.execute(f"SELECT 1 FROM {table} FOR UPDATE").fetchall()
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+
+
+def wait_for(url: str, waiting: int) -> None:
+    """Until so many transactions wait for others."""
+    deadline = time.monotonic() + 20
+    of_database = "datname = current_database() AND wait_event_type = 'Lock'"
+    while sql(url, f"SELECT count(*) FROM pg_stat_activity WHERE {of_database}")[0][0] < waiting:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("change", ["delete", "restore"])
+def test_a_rule_moves_that_goes_to_the_trash_or_comes_back_meanwhile(
+    pair: tuple[Team, Team], postgresql_url: str, change: str
+) -> None:
+    first, second = pair
+    admin, owner = first["admin"], second["owner"]
+    # Given somebody who is kept out of a folder
+    secret = owner.experiment("/a/secret/x")
+    for place in ({"path": "/a/secret"}, {"experiment_id": owner.experiment("/b/x")}):
+        owner.put(RULES, {"principal": "reader", "level": "NO_PERMISSION", **place}).ok()
+    reader = admin.get(READER).ok()["id"]
+    restoring = ("POST", f"{TRASH}/restore", {"items": [item("user", reader)]})
+    if change == "restore":
+        admin.delete(READER).ok()
+    # When it goes or comes back, and the folder moves before that is committed
+    with ThreadPoolExecutor(2) as threads:
+        with held(postgresql_url, LAST_OF[change]):
+            request = restoring if change == "restore" else ("DELETE", READER, None)
+            changed = threads.submit(admin.request, *request)
+            wait_for(postgresql_url, 1)
+            moved = threads.submit(owner.post, f"{NATIVE}/folders/move", {"path": "/a", "to": "/d"})
+            wait_for(postgresql_url, 2)
+        assert (changed.result().status, moved.result().status) == (200, 200)
+    if change == "delete":
+        admin.request(*restoring).ok()
+    # Then it is kept out of it
+    found = owner.get(RULES, {"limit": 1000}).ok()["items"]
+    assert [(one["path"], one["principal"]) for one in found if one["experiment_id"] is None] == [
+        ("/d/secret", "reader")
+    ]
+    assert moved.result().ok()["rules"] == 1
+    assert owner.get("experiments/get", {"experiment_id": secret}).ok()["experiment"]["name"] == "/d/secret/x"
