@@ -1,4 +1,4 @@
-"""One server process moves a folder while another one deletes or restores a principal that has a rule there."""
+"""One server process moves a folder while another one deletes or restores somebody who has a rule there."""
 
 from __future__ import annotations
 

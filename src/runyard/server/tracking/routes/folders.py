@@ -73,7 +73,7 @@ class MoveFolder(msgspec.Struct):
 
 
 class FolderMoved(msgspec.Struct):
-    """What has moved, or would: active experiments, those in the trash, rules of folders."""
+    """What has moved, or would: active experiments, those in the trash, rules, also deleted principals'."""
 
     experiments: int
     deleted: int

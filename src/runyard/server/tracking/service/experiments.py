@@ -145,7 +145,13 @@ class Experiments:
         return await self._database.read(read)
 
     async def rename(self, principal: Principal, experiment_id: int, name: str) -> None:
-        """Give an active experiment a new name."""
+        """Give an active experiment a new name.
+
+        Raises:
+            AlreadyExists: an active experiment has it.
+            PermissionDenied: the principal may not write at one of both places, or may do more at the new one
+                and not delete at the old one.
+        """
         name = rules.experiment_name(name)
         now = clock.now_ms()
 

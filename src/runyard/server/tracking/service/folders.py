@@ -42,7 +42,7 @@ class Folder(Value, frozen=True, gc=False):
 
 
 class Moved(NamedTuple):
-    """What a move changed, or would: active experiments, deleted ones, rules."""
+    """What a move changed, or would: active experiments, deleted ones, rules, also deleted principals'."""
 
     experiments: int
     deleted: int
@@ -117,7 +117,8 @@ class Folders:
     async def move(self, principal: Principal, path: str, to: str, *, dry_run: bool) -> Moved:
         """Give a folder another path, with its rules and all experiments in it and below; or nothing.
 
-        Deleted ones move along. It takes what renaming each experiment and setting each rule would.
+        Deleted ones move along. It takes what renaming each experiment and setting each rule would, and the
+        right to delete what moves to where the principal may do more with it, and what lies in the trash.
 
         Args:
             principal: who does it.
