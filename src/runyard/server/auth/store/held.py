@@ -181,13 +181,14 @@ def take_all(tx: Transaction, principal_id: int) -> None:
 
 def give_back(tx: Transaction, ids: Sequence[int]) -> None:
     """Move back what restored principals held, as far as the groups, members and roles are there."""
-    lock_rules(tx)
     pairs = tx.rows(_memberships, ids=list(ids))
     there = _there(tx, {id_ for pair in pairs for id_ in pair})
     _insert(tx, t.group_member, tx.returning(_take_memberships, there=there))
     names = [row[0] for row in tx.rows(_role_names, ids=list(ids))]
     tx.rows(_roles_held, names=names)
     _insert(tx, t.role_assignment, tx.returning(_take_roles, ids=list(ids)))
+    # After the principals: who deletes one of them has locked it first, too.
+    lock_rules(tx)
     for query, target in _take_rules:
         _insert(tx, target, tx.returning(query, ids=list(ids)))
 
