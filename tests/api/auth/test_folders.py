@@ -310,7 +310,7 @@ def test_editing_takes_nothing_to_where_it_could_be_destroyed(
     # Then nothing goes there, alone or with its folder
     for reply in (move(team, who, "/a/open", "/new/x"), team[who].post("experiments/update", sent)):
         assert reply.error == DENIED
-        assert "you may do more there than here" in reply.message
+        assert "more would be allowed there than here" in reply.message
         assert "'experiments/delete'" in reply.message
     # But to where it may do the same
     move(team, who, "/a/open", "/a/opened").ok()

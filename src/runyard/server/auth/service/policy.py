@@ -45,7 +45,7 @@ def require_to_leave(principal: Principal, place: Place, name: str, *, deleted: 
     permission = Permission.EXPERIMENT_DELETE
     gains = principal.access.gains(place, Place(place.experiment, name))
     if (deleted or gains) and not principal.access.allows(permission, place):
-        why = "you may do more there than here" if gains else "it lies in the trash"
+        why = "more would be allowed there than here" if gains else "it lies in the trash"
         raise PermissionDenied(
             f"{principal.name} may not take {place.name[:200]!r} to {name[:200]!r}: {why}, so it needs the "
             f"permission '{permission.value}' where it is now. Ask an owner of the workspace "
