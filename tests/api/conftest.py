@@ -33,7 +33,7 @@ import copy
 import itertools
 import json
 import threading
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -204,10 +204,10 @@ class Api:
         body: Any = None,
         *,
         query: Mapping[str, Any] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Any request: with `body` as JSON, or with `content` as it is."""
+        """Any request: with `body` as JSON, or with `content` as it is, which may come in pieces."""
         return self._loop.run(self._send(method, path, body, query=query, content=content, headers=headers))
 
     def together(self, requests: Iterable[tuple[str, str, Any]]) -> list[Reply]:
@@ -271,7 +271,7 @@ class Api:
         body: Any = None,
         *,
         query: Mapping[str, Any] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         sent = {**self._headers, **(headers or {})}

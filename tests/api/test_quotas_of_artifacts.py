@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from runyard.server.artifacts import BlobPath, UploadId, UploadPart, Written
+from runyard.server.artifacts.local import LocalBlobStore
 from tests.api.conftest import Api, Reply
 from tests.api.test_quotas import FULL, limit, told
 from tests.api.trash_data import purge
@@ -31,6 +35,32 @@ class Files:
         """Upload a file of so many bytes."""
         at = f"{ARTIFACTS}/artifacts/{root or self.root}/{name}"
         return self.api.request("PUT", at, content=b"x" * size)
+
+    def begin(self, name: str) -> str:
+        """Begin an upload in two parts; returns its id."""
+        sent = {"path": name, "num_parts": 2}
+        found: str = self.api.post(f"{ARTIFACTS}/mpu/create/{self.root}", sent).ok()["upload_id"]
+        return found
+
+    def part(self, upload: str, name: str, number: int, size: int) -> Reply:
+        """Upload a part."""
+        at = f"{ARTIFACTS}/mpu/part/{upload}/{number}/{self.root}/{name}"
+        return self.api.request("PUT", at, content=b"x" * size)
+
+    def complete(self, upload: str, name: str, tags: list[str]) -> Reply:
+        """Join the parts."""
+        parts = [{"part_number": i, "etag": tag} for i, tag in enumerate(tags, 1)]
+        sent = {"path": name, "upload_id": upload, "parts": parts}
+        return self.api.post(f"{ARTIFACTS}/mpu/complete/{self.root}", sent)
+
+    def delete(self, name: str) -> None:
+        """Move a file to the trash."""
+        self.api.delete(f"{ARTIFACTS}/artifacts/{self.root}/{name}").ok()
+
+    def of_run(self) -> int:
+        """What is used of the run's quota of bytes."""
+        quotas = self.api.get(f"/api/runyard/1/runs/{self.run}/quotas").ok()["items"]
+        return int(next(one["used"] for one in quotas if one["name"] == "artifact_bytes_per_run"))
 
     def stored(self) -> Mapping[str, int]:
         """What the workspace's details say of its files."""
@@ -98,41 +128,102 @@ def test_uploads_in_parts(api: Api) -> None:
     files = Files(api)
     limit(api, artifact_bytes_per_run=100)
 
-    def begin(name: str) -> str:
-        sent = {"path": name, "num_parts": 2}
-        found: str = api.post(f"{ARTIFACTS}/mpu/create/{files.root}", sent).ok()["upload_id"]
-        return found
-
-    def part(upload: str, name: str, number: int, size: int) -> Reply:
-        at = f"{ARTIFACTS}/mpu/part/{upload}/{number}/{files.root}/{name}"
-        return api.request("PUT", at, content=b"x" * size)
-
-    def complete(upload: str, name: str, tags: list[str]) -> Reply:
-        parts = [{"part_number": i, "etag": tag} for i, tag in enumerate(tags, 1)]
-        sent = {"path": name, "upload_id": upload, "parts": parts}
-        return api.post(f"{ARTIFACTS}/mpu/complete/{files.root}", sent)
-
     # When
-    upload = begin("big")
-    first = part(upload, "big", 1, 60)
+    upload = files.begin("big")
+    first = files.part(upload, "big", 1, 60)
     assert first.status == 200
     # Then: parts that wait take room
-    assert part(upload, "big", 2, 41).error == FULL
+    assert files.part(upload, "big", 2, 41).error == FULL
     assert files.put("small", 41).error == FULL
-    second = part(upload, "big", 2, 40)
+    second = files.part(upload, "big", 2, 40)
     assert second.status == 200
     tags = [reply.headers["etag"] for reply in (first, second)]
-    assert complete(upload, "big", tags).status == 200
+    assert files.complete(upload, "big", tags).status == 200
     assert files.stored() == {"bytes": 100, "files": 1}
     # And again changes nothing
-    assert complete(upload, "big", tags).status == 200
+    assert files.complete(upload, "big", tags).status == 200
     assert files.stored() == {"bytes": 100, "files": 1}
     assert files.put("small", 1).error == FULL
     # And an upload that is dropped gives its room back
     api.delete(f"{ARTIFACTS}/artifacts/{files.root}/big").ok()
     purge(api)
-    upload = begin("other")
-    assert part(upload, "other", 1, 90).status == 200
+    upload = files.begin("other")
+    assert files.part(upload, "other", 1, 90).status == 200
     assert files.put("small", 20).error == FULL
     api.post(f"{ARTIFACTS}/mpu/abort/{files.root}", {"path": "other", "upload_id": upload}).ok()
     assert files.put("small", 20).status == 200
+
+
+def on_disk(folder: Path) -> dict[str, int]:
+    """What the store's files are, those in the trash included."""
+    sizes = [path.stat().st_size for path in (folder / "artifacts" / "default").rglob("*") if path.is_file()]
+    return {"bytes": sum(sizes), "files": len(sizes)}
+
+
+def test_a_file_that_is_deleted_during_an_upload_keeps_its_room(api: Api, tmp_path: Path) -> None:
+    # Given
+    files = Files(api)
+    limit(api, artifact_bytes_per_run=2_500)
+    files.put("f", 1_000).ok()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x" * 500
+        await asyncio.to_thread(files.delete, "f")
+        yield b"x" * 500
+
+    statuses = []
+    for _ in range(5):
+        # When
+        at = f"{ARTIFACTS}/artifacts/{files.root}/f"
+        statuses.append(api.request("PUT", at, content=slow()).status)
+        # Then
+        assert files.stored() == on_disk(tmp_path)
+        assert files.of_run() == files.stored()["bytes"]
+    assert statuses == [200, 200, 403, 403, 403]
+    purge(api, kind=["artifact"])
+    assert (files.stored(), files.of_run()) == (on_disk(tmp_path), 0)
+
+
+def test_a_file_that_comes_during_an_upload_is_replaced(api: Api, tmp_path: Path) -> None:
+    files = Files(api)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x" * 500
+        assert (await asyncio.to_thread(files.put, "f", 70)).status == 200
+        yield b"x" * 500
+
+    assert api.request("PUT", f"{ARTIFACTS}/artifacts/{files.root}/f", content=slow()).status == 200
+    assert files.stored() == on_disk(tmp_path) == {"bytes": 1_000, "files": 1}
+    assert files.of_run() == 1_000
+
+
+def test_a_file_that_is_deleted_while_parts_are_joined_keeps_its_room(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    files = Files(api)
+    join = LocalBlobStore.complete_upload
+
+    async def late(
+        store: LocalBlobStore, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]
+    ) -> Written:
+        await asyncio.to_thread(files.delete, "f")
+        return await join(store, path, upload, parts)
+
+    files.put("f", 70).ok()
+    upload = files.begin("f")
+    tags = [files.part(upload, "f", number, 50).headers["etag"] for number in (1, 2)]
+    # When
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalBlobStore, "complete_upload", late)
+        assert files.complete(upload, "f", tags).status == 200
+    # Then
+    assert files.stored() == on_disk(tmp_path) == {"bytes": 170, "files": 2}
+    # And when the client says it again, whatever has become of the file
+    files.delete("f")
+    assert files.complete(upload, "f", tags).status == 200
+    assert files.stored() == {"bytes": 170, "files": 2}
+    files.put("f", 20).ok()
+    assert files.complete(upload, "f", tags).status == 200
+    assert files.stored() == on_disk(tmp_path) == {"bytes": 190, "files": 3}
+    assert files.of_run() == 190

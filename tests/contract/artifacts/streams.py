@@ -45,7 +45,7 @@ async def broken(content: bytes, chunk: int = 65_536) -> AsyncIterator[bytes]:
 
 
 async def put(store: BlobStore, text: str, content: bytes = b"content") -> BlobInfo:
-    return await store.write(path(text), stream(content))
+    return (await store.write(path(text), stream(content))).info
 
 
 async def get(store: BlobStore, text: str, span: ByteRange | None = None) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
@@ -35,9 +35,9 @@ SIZES = [0, 1, READ_BYTES - 1, READ_BYTES, READ_BYTES + 1, WRITE_BYTES, WRITE_BY
 async def test_what_is_written_is_read(store: Store, size: int, chunk: int) -> None:
     content = pattern(size)
 
-    info = await store.write(path("a/b/file.bin"), stream(content, chunk), size_hint=size)
+    written = await store.write(path("a/b/file.bin"), stream(content, chunk), size_hint=size)
 
-    assert info.size == size
+    assert (written.info.size, written.replaced) == (size, None)
     assert await get(store, "a/b/file.bin") == content
 
 
@@ -55,8 +55,8 @@ async def test_empty_chunks_and_other_kinds_of_bytes_are_taken(store: Store) -> 
 
 async def test_a_wrong_size_hint_changes_nothing(store: Store) -> None:
     for hint in (0, 1, 10_000):
-        info = await store.write(path("file"), stream(b"content"), size_hint=hint)
-        assert info.size == 7
+        written = await store.write(path("file"), stream(b"content"), size_hint=hint)
+        assert written.info.size == 7
     assert await get(store, "file") == b"content"
 
 
@@ -183,6 +183,25 @@ async def test_a_folder_that_appears_during_the_upload_is_not_replaced(store: St
         await store.write(path("name"), chunks())
 
     assert await all_paths(store) == ["name/file"]
+
+
+async def test_a_write_tells_what_it_replaced_at_its_end(store: Store) -> None:
+    async def after(change: Awaitable[object]) -> AsyncIterator[bytes]:
+        yield pattern(WRITE_BYTES)
+        await change
+        yield b"end"
+
+    await put(store, "file", b"12345")
+    told = [(await store.write(path("file"), stream(content))).replaced for content in (b"", b"new")]
+    for change in (
+        put(store, "file", b"sooner"),
+        store.move(path("file"), path("elsewhere")),
+        put(store, "file", b"back"),
+        store.delete(path("file")),
+    ):
+        told.append((await store.write(path("file"), after(change))).replaced)
+
+    assert told == [5, 0, 6, None, 4, None]
 
 
 async def test_a_file_makes_way_for_a_folder_when_deleted(store: Store) -> None:

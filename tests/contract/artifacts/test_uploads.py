@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from runyard.server.artifacts.base import WRITE_BYTES
-from runyard.server.artifacts.types import UploadId, UploadPart
+from runyard.server.artifacts.types import UploadId, UploadPart, Written
 from runyard.server.kernel.clock import now_ms
 from runyard.server.kernel.errors import InvalidArgument, NotFound
 from tests.contract.artifacts.conftest import Store
@@ -44,11 +44,11 @@ async def test_parts_are_joined_in_the_order_of_their_numbers(store: Store) -> N
     upload = await store.create_upload(BLOB)
     parts = await send(store, upload, {10_000: b"end", 2: small, 1: big, 3: b""})
 
-    info = await store.complete_upload(BLOB, upload, parts)
+    written = await store.complete_upload(BLOB, upload, parts)
 
     assert await get(store, BLOB) == big + small + b"end"
-    assert await store.stat(BLOB) == info
-    assert info.size == len(big) + len(small) + 3
+    assert written == Written(await store.stat(BLOB), None)
+    assert written.info.size == len(big) + len(small) + 3
 
 
 async def test_parts_may_come_at_the_same_time(store: Store) -> None:
@@ -95,15 +95,16 @@ async def test_the_size_is_known_before_completion(store: Store) -> None:
 
 
 async def test_completion_replaces_a_blob(store: Store) -> None:
-    old = await put(store, BLOB, b"old")
+    old = await put(store, BLOB, b"older")
     upload = await store.create_upload(BLOB)
     parts = await send(store, upload, {1: b"new"})
-    assert await get(store, BLOB) == b"old"
+    assert await get(store, BLOB) == b"older"
 
-    info = await store.complete_upload(BLOB, upload, parts)
+    written = await store.complete_upload(BLOB, upload, parts)
 
     assert await get(store, BLOB) == b"new"
-    assert info.etag != old.etag
+    assert written.info.etag != old.etag
+    assert written.replaced == 5
 
 
 async def test_a_part_sent_again_replaces_the_first(store: Store) -> None:
@@ -227,12 +228,12 @@ async def test_a_part_whose_upload_is_aborted_meanwhile_is_not_found(store: Stor
 async def test_completion_can_be_repeated(store: Store) -> None:
     upload = await store.create_upload(BLOB)
     parts = await send(store, upload, {1: b"one", 2: b"two"})
-    info = await store.complete_upload(BLOB, upload, parts)
+    info = (await store.complete_upload(BLOB, upload, parts)).info
 
-    assert await store.complete_upload(BLOB, upload, parts) == info
+    assert await store.complete_upload(BLOB, upload, parts) == Written(info, 6)
 
     newer = await put(store, BLOB, b"newer")
-    assert await store.complete_upload(BLOB, upload, parts) == info
+    assert await store.complete_upload(BLOB, upload, parts) == Written(info, 6)
     assert await store.stat(BLOB) == newer
     assert await get(store, BLOB) == b"newer"
 
@@ -242,9 +243,10 @@ async def test_two_completions_at_the_same_time_both_succeed(store: Store) -> No
     upload = await store.create_upload(BLOB)
     parts = await send(store, upload, {1: content, 2: b"end"})
 
-    infos = await asyncio.gather(*(store.complete_upload(BLOB, upload, parts) for _ in range(3)))
+    done = await asyncio.gather(*(store.complete_upload(BLOB, upload, parts) for _ in range(3)))
 
-    assert await store.stat(BLOB) in infos
+    assert await store.stat(BLOB) in [written.info for written in done]
+    assert sorted(str(written.replaced) for written in done) == [str(len(content) + 3)] * 2 + ["None"]
     assert await get(store, BLOB) == content + b"end"
 
 

@@ -16,6 +16,7 @@ from runyard.server.artifacts.types import (
     UploadId,
     UploadPart,
     Usage,
+    Written,
     resolve_range,
 )
 
@@ -31,6 +32,7 @@ __all__ = [
     "UploadId",
     "UploadPart",
     "Usage",
+    "Written",
     "join",
     "local_folder",
     "open_store",

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from runyard.server.artifacts.paths import BlobPath, BlobPrefix
-from runyard.server.artifacts.types import BlobInfo, ByteRange, Entry, UploadId, UploadPart, Usage
+from runyard.server.artifacts.types import BlobInfo, ByteRange, Entry, UploadId, UploadPart, Usage, Written
 
 WRITE_BYTES = 256 * 1024
 """Small chunks that come in are gathered to about this size before they go to the disk.
@@ -79,7 +79,7 @@ class BlobStore(ABC):
     @abstractmethod
     async def write(
         self, path: BlobPath, chunks: AsyncIterable[bytes], *, size_hint: int | None = None
-    ) -> BlobInfo:
+    ) -> Written:
         """Stores the chunks as the blob at `path`, in place of one that is there.
 
         On return the blob is durable. Memory stays flat whatever the size.
@@ -207,13 +207,12 @@ class MultipartUploads(ABC):
         """
 
     @abstractmethod
-    async def complete_upload(
-        self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]
-    ) -> BlobInfo:
+    async def complete_upload(self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]) -> Written:
         """Joins the parts, in the order of their numbers, to the blob at `path`, as `write` would.
 
-        Parts that aren't named are dropped. Repeating the call after it succeeded gives the same answer
-        and changes nothing, until `purge_stale_uploads` forgets the upload.
+        Parts that aren't named are dropped. Repeating the call after it succeeded gives the same version
+        and changes nothing, until `purge_stale_uploads` forgets the upload: it replaced then as much as
+        it stored.
 
         Raises:
             NotFound: no such upload for this path.

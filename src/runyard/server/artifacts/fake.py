@@ -14,7 +14,7 @@ from runyard.server.artifacts import refusals
 from runyard.server.artifacts.base import READ_BYTES, BlobReader, BlobStore, MultipartUploads
 from runyard.server.artifacts.paths import BlobPath, BlobPrefix
 from runyard.server.artifacts.quota import Quota
-from runyard.server.artifacts.types import BlobInfo, ByteRange, Entry, UploadId, UploadPart, Usage
+from runyard.server.artifacts.types import BlobInfo, ByteRange, Entry, UploadId, UploadPart, Usage, Written
 from runyard.server.artifacts.uploads import (
     check_part_number,
     check_parts,
@@ -61,7 +61,7 @@ class FakeBlobStore(BlobStore, MultipartUploads):
 
     async def write(
         self, path: BlobPath, chunks: AsyncIterable[bytes], *, size_hint: int | None = None
-    ) -> BlobInfo:
+    ) -> Written:
         self._check_writable(path, size_hint or 0)
         content = await self._receive(chunks)
         try:
@@ -152,19 +152,18 @@ class FakeBlobStore(BlobStore, MultipartUploads):
         found = self._get_upload(path, upload)
         return 0 if found.completed is not None else sum(map(len, _pieces(found, parts)))
 
-    async def complete_upload(
-        self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]
-    ) -> BlobInfo:
+    async def complete_upload(self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]) -> Written:
         check_parts(parts)
         found = self._get_upload(path, upload)
         if found.completed is not None:
-            return found.completed
+            return Written(found.completed, found.completed.size)
         whole = b"".join(_pieces(found, parts))
         self._check_writable(path, len(whole))
         self._take(len(whole))
-        found.completed = self._put(path, whole)
+        written = self._put(path, whole)
+        found.completed = written.info
         self._drop_parts(found)
-        return found.completed
+        return written
 
     async def abort_upload(self, path: BlobPath, upload: UploadId) -> None:
         if upload in self._uploads and self._uploads[upload].path == path:
@@ -212,16 +211,17 @@ class FakeBlobStore(BlobStore, MultipartUploads):
             raise
         return bytes(content)
 
-    def _put(self, path: BlobPath, content: bytes) -> BlobInfo:
+    def _put(self, path: BlobPath, content: bytes) -> Written:
         self._check_writable(path, 0)
         info = BlobInfo(path, len(content), now_ms(), f"{next(self._versions):x}")
-        if path in self._blobs:
-            self._remove(path)
+        replaced = self._remove(path) if path in self._blobs else None
         self._blobs[path] = _Blob(info, content)
-        return info
+        return Written(info, replaced)
 
-    def _remove(self, path: BlobPath) -> None:
-        self._give_back(self._blobs.pop(path).info.size)
+    def _remove(self, path: BlobPath) -> int:
+        size = self._blobs.pop(path).info.size
+        self._give_back(size)
+        return size
 
     def _drop_parts(self, upload: _Upload) -> None:
         self._give_back(sum(len(content) for _, content in upload.parts.values()))

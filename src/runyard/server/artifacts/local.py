@@ -13,7 +13,7 @@ from runyard.server.artifacts.local_uploads import LocalUploads
 from runyard.server.artifacts.paths import BlobPath, BlobPrefix
 from runyard.server.artifacts.staging import StagedFile
 from runyard.server.artifacts.threads import DiskThreads
-from runyard.server.artifacts.types import BlobInfo, ByteRange, Entry, UploadId, UploadPart, Usage
+from runyard.server.artifacts.types import BlobInfo, ByteRange, Entry, UploadId, UploadPart, Usage, Written
 from runyard.server.artifacts.uploads import check_part_number, check_parts, new_part_hash
 from runyard.server.kernel.errors import Unavailable
 
@@ -53,13 +53,13 @@ class LocalBlobStore(BlobStore, MultipartUploads):
 
     async def write(
         self, path: BlobPath, chunks: AsyncIterable[bytes], *, size_hint: int | None = None
-    ) -> BlobInfo:
+    ) -> Written:
         files = self._files
 
         def append(data: bytearray) -> None:
             files.append(staged, path, data, size_hint or 0)
 
-        def finish(rest: bytearray) -> BlobInfo:
+        def finish(rest: bytearray) -> Written:
             append(rest)
             return files.publish(staged, path)
 
@@ -120,20 +120,18 @@ class LocalBlobStore(BlobStore, MultipartUploads):
         check_parts(parts)
         return await self._threads.run(self._uploads.size, path, upload, parts)
 
-    async def complete_upload(
-        self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]
-    ) -> BlobInfo:
+    async def complete_upload(self, path: BlobPath, upload: UploadId, parts: Sequence[UploadPart]) -> Written:
         check_parts(parts)
         plan = await self._threads.run(self._uploads.plan, path, upload, parts)
         if isinstance(plan, BlobInfo):
-            return plan
+            return Written(plan, plan.size)
         try:
             return await self._join(path, upload, plan)
         except FileNotFoundError:
             # An impatient client has sent the request twice, and the other one was faster.
             done = await self._threads.run(self._uploads.plan, path, upload, parts)
             if isinstance(done, BlobInfo):
-                return done
+                return Written(done, done.size)
             raise
 
     async def abort_upload(self, path: BlobPath, upload: UploadId) -> None:
@@ -142,7 +140,7 @@ class LocalBlobStore(BlobStore, MultipartUploads):
     async def purge_stale_uploads(self, before_ms: int) -> int:
         return (await self._sum(self._uploads.purge(before_ms))).files
 
-    async def _join(self, path: BlobPath, upload: UploadId, part_names: Iterable[str]) -> BlobInfo:
+    async def _join(self, path: BlobPath, upload: UploadId, part_names: Iterable[str]) -> Written:
         uploads = self._uploads
         async with self._staged() as staged:
             for name in part_names:

@@ -28,7 +28,7 @@ from runyard.server.artifacts.disk import (
 from runyard.server.artifacts.paths import INTERNAL_SEGMENT, BlobPath, BlobPrefix
 from runyard.server.artifacts.quota import Quota
 from runyard.server.artifacts.staging import StagedFile, Staging
-from runyard.server.artifacts.types import BlobInfo, Entry
+from runyard.server.artifacts.types import BlobInfo, Entry, Written
 from runyard.server.kernel.clock import now_ms
 from runyard.server.kernel.errors import Conflict
 from runyard.server.kernel.ids import random_below
@@ -83,14 +83,14 @@ class LocalFiles:
                 self.check_writable(path, max(size_hint, len(data)))
             staged.append(data)
 
-    def publish(self, staged: StagedFile, path: BlobPath) -> BlobInfo:
+    def publish(self, staged: StagedFile, path: BlobPath) -> Written:
         """Makes a staged file the blob at `path`, durably."""
         with refusals.writing(path):
             sealed = staged.seal(self._stamp())
             for _ in range(_PLACE_ATTEMPTS):
                 with suppress(FileNotFoundError):
-                    self._place(staged, path)
-                    return blob_info(path, sealed)
+                    replaced = self._place(staged, path)
+                    return Written(blob_info(path, sealed), replaced)
         raise _in_the_way(path)
 
     def stat(self, path: BlobPath) -> BlobInfo:
@@ -177,7 +177,8 @@ class LocalFiles:
         ):
             yield from find_files(folder.fd, f"{prefix}/")
 
-    def _place(self, staged: StagedFile, path: BlobPath) -> None:
+    def _place(self, staged: StagedFile, path: BlobPath) -> int | None:
+        """Gives a staged file its name; returns the size of the file that had it."""
         *folders, name = path.split("/")
         with ExitStack() as stack:
             with self.names_lock:
@@ -192,6 +193,7 @@ class LocalFiles:
             if replaced is not None:
                 self.give_back(replaced.st_size)
             folder.sync()
+        return None if replaced is None else replaced.st_size
 
     def _move(self, source: BlobPath, target: BlobPath) -> None:
         *folders, name = source.split("/")

@@ -21,7 +21,7 @@ from runyard.server.artifacts.disk import Folder, look_up, names_in, open_file
 from runyard.server.artifacts.local_files import LocalFiles, describe_version
 from runyard.server.artifacts.paths import INTERNAL_SEGMENT, BlobPath
 from runyard.server.artifacts.staging import StagedFile
-from runyard.server.artifacts.types import BlobInfo, UploadId, UploadPart
+from runyard.server.artifacts.types import BlobInfo, UploadId, UploadPart, Written
 from runyard.server.artifacts.uploads import part_mismatch, plain_etag
 from runyard.server.kernel.errors import NotFound
 from runyard.server.kernel.ids import new_upload_id
@@ -101,18 +101,18 @@ class LocalUploads:
         finally:
             os.close(fd)
 
-    def finish(self, staged: StagedFile, path: BlobPath, upload: UploadId) -> BlobInfo:
+    def finish(self, staged: StagedFile, path: BlobPath, upload: UploadId) -> Written:
         """Makes a staged file the blob, and remembers that instead of the parts."""
-        info = self._files.publish(staged, path)
+        written = self._files.publish(staged, path)
         # From here on the blob is there and durable: what fails can only cost room until the next purge.
         with suppress(OSError, NotFound), self._open(path, upload) as folder:
-            os.close(os.open(_COMPLETED + info.etag, _MARKER_FLAGS, 0o600, dir_fd=folder.fd))
+            os.close(os.open(_COMPLETED + written.info.etag, _MARKER_FLAGS, 0o600, dir_fd=folder.fd))
             folder.sync()
             for name in names_in(folder.fd):
                 if not name.startswith(_COMPLETED):
                     for _ in self._files.delete_entry(folder.fd, name):
                         pass
-        return info
+        return written
 
     def drop(self, path: BlobPath, upload: UploadId) -> Generator[int]:
         """Deletes the upload, while it is iterated over; yields the sizes of its files."""

@@ -32,6 +32,19 @@ class BlobInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What a write has done.
+
+    Attributes:
+        info: the version that it stored.
+        replaced: bytes of the version whose place it took at that moment; None where no blob was.
+    """
+
+    info: BlobInfo
+    replaced: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What a listing shows: a blob or a folder directly below the folder that was listed.
 

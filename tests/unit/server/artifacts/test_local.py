@@ -21,7 +21,7 @@ from runyard.server.artifacts.local import LocalBlobStore
 from runyard.server.artifacts.local_uploads import LocalUploads
 from runyard.server.artifacts.paths import BlobPath, BlobPrefix
 from runyard.server.artifacts.staging import StagedFile
-from runyard.server.artifacts.types import BlobInfo, UploadId, UploadPart
+from runyard.server.artifacts.types import UploadId, UploadPart, Written
 from runyard.server.kernel.errors import Conflict, InvalidArgument, NotFound, StorageFull, Unavailable
 from tests.contract.artifacts.streams import chunks, get, path, put
 
@@ -62,7 +62,7 @@ async def test_versions_of_one_millisecond_differ_by_more_than_the_inode(
 ) -> None:
     monkeypatch.setattr(local_files, "now_ms", lambda: 1_700_000_000_000)
 
-    infos = [await store.write(path("file"), chunks(b"same size")) for _ in range(20)]
+    infos = [(await store.write(path("file"), chunks(b"same size"))).info for _ in range(20)]
 
     # A file system may give a new file the inode of the one that it just replaced.
     assert len({info.etag.rsplit("-", 1)[0] for info in infos}) == 20
@@ -260,7 +260,7 @@ async def test_a_completion_that_is_overtaken_by_its_repetition_gives_the_same_a
     parts = [UploadPart(1, await store.write_part(path("run/file"), upload, 1, chunks(b"one")))]
     loop = asyncio.get_running_loop()
     really_copy = LocalUploads.copy
-    overtaking: list[BlobInfo] = []
+    overtaking: list[Written] = []
 
     def overtaken(
         self: LocalUploads, staged: StagedFile, path: BlobPath, upload: UploadId, name: str, offset: int
@@ -271,10 +271,10 @@ async def test_a_completion_that_is_overtaken_by_its_repetition_gives_the_same_a
         return really_copy(self, staged, path, upload, name, offset)
 
     monkeypatch.setattr(LocalUploads, "copy", overtaken)
-    info = await store.complete_upload(path("run/file"), upload, parts)
+    written = await store.complete_upload(path("run/file"), upload, parts)
 
-    assert [info] == overtaking
-    assert await store.stat(path("run/file")) == info
+    assert overtaking == [Written(written.info, None)]
+    assert written == Written(await store.stat(path("run/file")), 3)
 
 
 async def test_a_file_that_gets_shorter_while_it_is_read_is_an_error(
@@ -375,7 +375,7 @@ async def through(store, size):
         assert sum([len(chunk) async for chunk in reader.chunks()]) == size
     upload = await store.create_upload(path)
     parts = [UploadPart(n, await store.write_part(path, upload, n, chunks(size // 4))) for n in range(1, 5)]
-    assert (await store.complete_upload(path, upload, parts)).size == size
+    assert (await store.complete_upload(path, upload, parts)).info.size == size
 
 async def main(root):
     async with LocalBlobStore(Path(root)) as store:

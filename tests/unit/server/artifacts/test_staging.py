@@ -16,7 +16,7 @@ import pytest
 from runyard.server.artifacts.base import WRITE_BYTES
 from runyard.server.artifacts.local import LocalBlobStore
 from runyard.server.artifacts.paths import INTERNAL_SEGMENT, BlobPrefix
-from runyard.server.artifacts.types import UploadPart
+from runyard.server.artifacts.types import UploadPart, Written
 from runyard.server.kernel.errors import NotFound
 from tests.contract.artifacts.streams import chunks, get, path, put
 
@@ -166,10 +166,10 @@ async def test_an_upload_survives_a_restart(root: Path) -> None:
     async with LocalBlobStore(root) as store:
         two = await store.write_part(path("run/file"), upload, 2, chunks(b"two"))
         parts = [UploadPart(1, one), UploadPart(2, two)]
-        info = await store.complete_upload(path("run/file"), upload, parts)
+        written = await store.complete_upload(path("run/file"), upload, parts)
 
     async with LocalBlobStore(root) as store:
-        assert await store.complete_upload(path("run/file"), upload, parts) == info
+        assert await store.complete_upload(path("run/file"), upload, parts) == Written(written.info, 6)
         assert await get(store, "run/file") == b"onetwo"
 
 

@@ -200,9 +200,9 @@ class Artifacts:
         size = await self._uploads().upload_size(blob, upload, parts)
         with self._room.without_parts(upload):
             async with self._room.upload(home, replaced=await self._size_of(blob), size=size) as file:
-                info = await self._uploads().complete_upload(blob, upload, parts)
-                file.stored(info.size)
-        return await self._kept(home, blob, info)
+                written = await self._uploads().complete_upload(blob, upload, parts)
+                file.stored(written.info.size, written.replaced)
+        return await self._kept(home, blob, written.info)
 
     async def abort_upload(self, principal: Principal, path: str, upload: UploadId) -> None:
         """Drop an upload and its parts."""
@@ -233,9 +233,9 @@ class Artifacts:
         self, home: Home, blob: BlobPath, chunks: AsyncIterable[bytes], size: int | None
     ) -> BlobInfo:
         async with self._room.upload(home, replaced=await self._size_of(blob), size=size) as file:
-            info = await self._store.write(blob, file.checked(chunks), size_hint=size)
-            file.stored(info.size)
-        return await self._kept(home, blob, info)
+            written = await self._store.write(blob, file.checked(chunks), size_hint=size)
+            file.stored(written.info.size, written.replaced)
+        return await self._kept(home, blob, written.info)
 
     async def _size_of(self, blob: BlobPath) -> int | None:
         try:

@@ -54,6 +54,10 @@ class WorkspaceContents:
         """Of those of the runs that exist, the surrogate keys."""
         return store.run_ids(connection, names)
 
+    def run_homes(self, connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, str]]:
+        """Of those of the runs that exist, the experiment and the name."""
+        return store.run_homes(connection, ids)
+
 
 def _seen(connection: Connection, principal: Principal) -> dict[int, Lifecycle]:
     return {

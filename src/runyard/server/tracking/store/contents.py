@@ -39,6 +39,7 @@ _every_sum = select(
 _sums = Query(_every_sum.group_by(_r.experiment_id))
 _sums_in = Query(_every_sum.where(in_list(_r.experiment_id, "experiments")).group_by(_r.experiment_id))
 _run_ids = Query(select(_r.uuid, _r.id).where(in_list(_r.uuid, "uuids")))
+_run_homes = Query(select(_r.id, _r.experiment_id, _r.uuid).where(in_list(_r.id, "ids")))
 
 # Numbers by lifecycle.
 Numbers = dict[int, int]
@@ -98,3 +99,8 @@ def sums(connection: Connection, experiments: Sequence[int] | None) -> dict[int,
 def run_ids(connection: Connection, uuids: Sequence[str]) -> dict[str, int]:
     """Of those of the runs that exist, the surrogate keys."""
     return dict(connection.rows(_run_ids, uuids=list(uuids)))
+
+
+def run_homes(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, str]]:
+    """Of those of the runs that exist, the experiment and the uuid."""
+    return {row[0]: (row[1], row[2]) for row in connection.rows(_run_homes, ids=list(ids))}

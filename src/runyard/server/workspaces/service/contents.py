@@ -33,3 +33,6 @@ class Contents(Protocol):
 
     def run_ids(self, connection: Connection, names: Sequence[str]) -> dict[str, int]:
         """Of those of the runs that exist, the surrogate keys."""
+
+    def run_homes(self, connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, str]]:
+        """Of those of the runs that exist, the experiment and the name."""

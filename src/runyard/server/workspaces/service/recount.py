@@ -79,10 +79,16 @@ class Recount:
 
     async def count_files(self) -> int:
         """Correct bytes and files; returns how many sums were wrong."""
+        # First: whatever has a sum has its folder among those that are read after it.
+        emptied = await self._database.read(lambda c: store.with_files(c, Scope.RUN))
         folders = await self._database.read(self._folders)
         corrected = 0
         for batch in _batches(folders):
-            corrected += await self._correct_files({one: folders[one] for one in batch})
+            found, wrong = await self._correct_files({one: folders[one] for one in batch})
+            emptied -= found
+            corrected += wrong
+        for batch in _batches(emptied):
+            corrected += await self._correct_emptied(batch, folders)
         return await self._sum_up(corrected)
 
     def _differing(self, connection: Connection) -> list[int]:
@@ -106,8 +112,12 @@ class Recount:
             if workspace in names
         }
 
-    async def _correct_files(self, folders: Mapping[int, BlobPrefix]) -> int:
-        """Correct the sums of some experiments and their runs."""
+    async def _correct_files(self, folders: Mapping[int, BlobPrefix]) -> tuple[set[int], int]:
+        """Correct the sums of some experiments and of those of their runs that have files.
+
+        Returns:
+            These runs, and how many sums were wrong.
+        """
         of_experiment = dict.fromkeys(folders, Sums())
         of_folder: dict[str, Sums] = {}
         for experiment, folder in folders.items():
@@ -127,7 +137,17 @@ class Recount:
         ):
             for batch in _batches(sums):
                 corrected += await self._correct_if_differing(scope, {i: sums[i] for i in batch}, at)
-        return corrected
+        return set(of_run), corrected
+
+    async def _correct_emptied(self, runs: Sequence[int], folders: Mapping[int, BlobPrefix]) -> int:
+        """Correct the sums of runs in which no file was found."""
+        homes = await self._database.read(lambda c: self._contents.run_homes(c, runs))
+        at = {
+            run: parse_blob_prefix(f"{folders[experiment]}/{name}")
+            for run, (experiment, name) in homes.items()
+            if experiment in folders
+        }
+        return await self._correct_if_differing(Scope.RUN, dict.fromkeys(at, Sums()), at)
 
     async def _correct_if_differing(
         self, scope: Scope, sums: Mapping[int, Sums], at: Mapping[int, BlobPrefix]

@@ -76,7 +76,7 @@ class Room:
 
         Args:
             home: whose it is.
-            replaced: the size of the file whose place it takes; None for a new one.
+            replaced: the size of the file whose place it seems to take; None for a new one.
             size: its own size, where it is known.
 
         Raises:

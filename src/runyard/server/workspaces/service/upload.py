@@ -44,7 +44,7 @@ class Upload:
         usage: the sums; those of the bounds have been read.
         home: whose the file is.
         bounds: the quotas that it has to keep.
-        replaced: the size of the file whose place it takes; None for a new one.
+        replaced: the size of the file whose place it seems to take; None for a new one.
     """
 
     def __init__(self, usage: Usage, home: Home, bounds: Sequence[Bound], replaced: int | None) -> None:
@@ -107,8 +107,8 @@ class Upload:
                 self.take(come - self._taken)
             yield chunk
 
-    def stored(self, size: int) -> None:
-        """Count the file, which is there now."""
-        home, replaced = self._home, self._replaced
+    def stored(self, size: int, replaced: int | None) -> None:
+        """Count the file, which is there now, and what it really replaced: much may happen on the way."""
+        home = self._home
         more = Sums(size=size - (replaced or 0), files=int(replaced is None))
         self._usage.add(home.workspace.id, home.experiment, more, run=home.run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, or_, select
 
 from runyard.server.db import Connection, Dialect, Query, Transaction, in_list
 from runyard.server.workspaces.tables import usage as u
@@ -20,6 +20,7 @@ _SUMS = (u.c.points, u.c.runs, u.c.size, u.c.files)
 _of = Query(select(*_SUMS).where(u.c.scope == bindparam("scope"), u.c.id == bindparam("id")))
 _every = Query(select(u.c.id, *_SUMS).where(u.c.scope == bindparam("scope")))
 _some = Query(select(u.c.id, *_SUMS).where(u.c.scope == bindparam("scope"), in_list(u.c.id, "ids")))
+_with_files = Query(select(u.c.id).where(u.c.scope == bindparam("scope"), or_(u.c.size != 0, u.c.files != 0)))
 _delete = Query(delete(u).where(u.c.scope == bindparam("scope_"), in_list(u.c.id, "ids")))
 
 
@@ -49,6 +50,11 @@ def some(connection: Connection, scope: Scope, ids: Sequence[int]) -> dict[int, 
 def every(connection: Connection, scope: Scope) -> dict[int, Sums]:
     """What is stored of all of one kind."""
     return {row[0]: Sums(*row[1:]) for row in connection.rows(_every, scope=int(scope))}
+
+
+def with_files(connection: Connection, scope: Scope) -> set[int]:
+    """Those of one kind of which files are counted."""
+    return {row[0] for row in connection.rows(_with_files, scope=int(scope))}
 
 
 def add(tx: Transaction, changes: Mapping[Key, Sums]) -> None:
