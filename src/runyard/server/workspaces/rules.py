@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from runyard.server.auth.types import DEFAULT_WORKSPACE
+from runyard.server.auth.types import DEFAULT_WORKSPACE, Access, Principal
 from runyard.server.kernel.errors import InvalidArgument, LimitExceeded, QuotaExceeded
 from runyard.server.workspaces.types import Scope
 
@@ -153,27 +153,43 @@ def check_limit(name: str, limit: int | None) -> None:
         )
 
 
-def used_up(name: str, workspace: str, owner: object, *, used: int, limit: int, more: int) -> QuotaExceeded:
-    """The error for a request that a quota doesn't allow.
+def may_know(access: Access, scope: Scope) -> bool:
+    """Whether somebody who may read a workspace, experiment or run is told what it holds in sum.
+
+    A sum tells of all that it counts: a workspace's is for whoever sees all of it, an experiment's for every
+    credential but those for one run.
+    """
+    if scope is Scope.WORKSPACE:
+        return access.sees_all
+    return scope is Scope.RUN or access.scope is None
+
+
+def used_up(
+    name: str, principal: Principal, owner: object, *, used: int, limit: int, more: int
+) -> QuotaExceeded:
+    """The error for a request that a quota doesn't allow; it tells what is used to whom may know it.
 
     Args:
         name: of the quota.
-        workspace: the workspace's name.
+        principal: whose request it is.
         owner: the id of the run or experiment that the quota is of.
         used: what is used of it.
         limit: the quota.
         more: what the request brings.
     """
-    quota = QUOTAS[name]
+    quota, workspace = QUOTAS[name], principal.workspace.name
     what = (
         f"the workspace '{workspace}'"
         if quota.scope is Scope.WORKSPACE
         else f"the {_OF[quota.scope]} {owner}"
     )
-    enough = max(2 * limit, used + more)
+    if may_know(principal.access, quota.scope):
+        has, enough = f"has {used:,} of {limit:,} {quota.unit}", max(2 * limit, used + more)
+    else:
+        has, enough = f"may have {limit:,} {quota.unit}", max(2 * limit, limit + more)
     return QuotaExceeded(
-        f"The quota '{name}' is used up: {what} has {used:,} of {limit:,} {quota.unit}, and this request "
-        f"brings {more:,} more; nothing of it was stored. {quota.instead}. {_raise(workspace, name, enough)}"
+        f"The quota '{name}' is used up: {what} {has}, and this request brings {more:,} more; nothing of "
+        f"it was stored. {quota.instead}. {_raise(workspace, name, enough)}"
     )
 
 

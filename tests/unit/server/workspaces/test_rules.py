@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from runyard.server.auth import LOCAL, Access, Level, Permission, WorkspaceRef
+from runyard.server.auth.types import RunScope
 from runyard.server.kernel.errors import RunyardError
 from runyard.server.workspaces import rules
 from runyard.server.workspaces.types import Quotas, Sums
+
+TEAM = WorkspaceRef(2, "team", 5)
+ANYBODY = msgspec.structs.replace(LOCAL, workspace=TEAM)
+READER = frozenset({Permission.EXPERIMENT_READ})
 
 
 def test_a_bucket_lets_a_seconds_worth_pass_at_once_and_then_the_rate() -> None:
@@ -32,7 +39,7 @@ def test_a_refusal_says_which_quota_what_is_used_and_what_to_do(name: str) -> No
     if name == "requests_per_second":
         error = rules.too_often("team", 5)
     else:
-        error = rules.used_up(name, "team", "x1", used=1_900, limit=2_000, more=200)
+        error = rules.used_up(name, ANYBODY, "x1", used=1_900, limit=2_000, more=200)
     # Then
     assert f"'{name}'" in error.message
     enough = 10 if name == "requests_per_second" else 4_000
@@ -43,6 +50,33 @@ def test_a_refusal_says_which_quota_what_is_used_and_what_to_do(name: str) -> No
         assert "200 more" in error.message
         assert ("the workspace 'team' has" in error.message) == name.endswith("_per_workspace")
         assert ("the run x1 has" in error.message) == name.endswith("_per_run")
+
+
+@pytest.mark.parametrize(
+    ("access", "told"),
+    [
+        (Access(READER), {"run", "experiment", "workspace"}),
+        (Access(READER, experiments={7: Level.NONE}), {"run", "experiment"}),
+        (Access(experiments={7: Level.READ}), {"run", "experiment"}),
+        (Access(READER, scope=RunScope("x1", 7)), {"run"}),
+    ],
+)
+def test_a_refusal_tells_nobody_what_is_hidden_from_him(access: Access, told: set[str]) -> None:
+    principal = msgspec.structs.replace(ANYBODY, access=access)
+    for scope in ("run", "experiment", "workspace"):
+        # When
+        name = f"artifact_bytes_per_{scope}"
+        errors = [
+            rules.used_up(name, principal, "x1", used=used, limit=2_000, more=more).message
+            for used, more in ((1_877, 200), (1_999, 200), (1_999, 3_000))
+        ]
+        # Then
+        if scope in told:
+            assert ["has 1,877 of 2,000 bytes" in error for error in errors] == [True, False, False]
+        else:
+            assert errors[0] == errors[1]
+            assert "may have 2,000 bytes, and this request brings 200 more" in errors[0]
+            assert [error.rpartition("=")[2] for error in errors] == ["4000", "4000", "5000"]
 
 
 def test_every_quota_has_a_row() -> None:

@@ -132,7 +132,7 @@ class Artifacts:
             raise refusal
         blob = _inside(info.artifact_uri, path)
         rules.check_upload_path(blob)
-        home = Home(principal.workspace, info.experiment_id, info.id, run)
+        home = Home(principal, info.experiment_id, info.id, run)
         return await self._write(home, blob, chunks, None)
 
     async def list_at(self, principal: Principal, path: str) -> Sequence[Entry]:
@@ -329,7 +329,7 @@ class Artifacts:
             raise InvalidArgument(
                 f"The artifacts of {owner} can't be changed: it is deleted; restore it first.", field="path"
             )
-        return _Owner(Home(principal.workspace, place.experiment, key, owner), model_key)
+        return _Owner(Home(principal, place.experiment, key, owner), model_key)
 
 
 def _stored_here(uri: str) -> str:

@@ -168,7 +168,7 @@ class _Group:
         entries = self._entries(found, item) if item.params or item.tags else None
         if isinstance(entries, InvalidArgument):
             return entries
-        refused = self.room.take(principal.workspace, found, item, entries)
+        refused = self.room.take(principal, found, item, entries)
         if refused is not None:
             return refused
         if entries is not None:

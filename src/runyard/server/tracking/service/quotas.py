@@ -12,7 +12,7 @@ from runyard.server.tracking.service.experiments import missing
 from runyard.server.tracking.service.runs import must_find
 from runyard.server.tracking.store import attributes, experiments, points
 from runyard.server.tracking.store.keys import Keys
-from runyard.server.workspaces.rules import QUOTAS
+from runyard.server.workspaces.rules import QUOTAS, may_know
 from runyard.server.workspaces.service import Room
 from runyard.server.workspaces.types import QuotaUse, Scope
 
@@ -44,7 +44,7 @@ class TrackingQuotas:
             if found is None:
                 raise missing(experiment_id)
             admit(principal, Permission.RUN_READ, found.place, lambda: missing(experiment_id))
-            if principal.access.scope is not None:
+            if not may_know(principal.access, Scope.EXPERIMENT):
                 return self._uses(principal, Scope.EXPERIMENT, {})
             held = self._room.used(connection, Scope.EXPERIMENT, wanted)
             used = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from runyard.server.auth import Principal, WorkspaceRef
+from runyard.server.auth import Principal
 from runyard.server.db import Row, Transaction
 from runyard.server.kernel.errors import QuotaExceeded
 from runyard.server.tracking.store import attributes, points
@@ -65,16 +65,16 @@ class GroupRoom:
         self._entries = _EntryRoom(tx, runs, with_entries) if with_entries else None
 
     def take(
-        self, workspace: WorkspaceRef, run: RunKey, item: RunBatch, entries: Entries | None
+        self, principal: Principal, run: RunKey, item: RunBatch, entries: Entries | None
     ) -> QuotaExceeded | None:
         """Take the room for a request that is going to be stored; returns why there is none."""
-        quotas = self._room.quotas(workspace.id)
+        quotas = self._room.quotas(principal.workspace.id)
         if entries is not None and self._entries is not None:
-            refused = self._entries.refuse(workspace, quotas, run.id, item.run, entries)
+            refused = self._entries.refuse(principal, quotas, run.id, item.run, entries)
             if refused is not None:
                 return refused
         if item.points is not None:
-            refused = self._take_points(workspace, quotas, run, item.run, len(item.points.values))
+            refused = self._take_points(principal, quotas, run, item.run, len(item.points.values))
             if refused is not None:
                 return refused
         if entries is not None and self._entries is not None:
@@ -82,7 +82,7 @@ class GroupRoom:
         return None
 
     def _take_points(
-        self, workspace: WorkspaceRef, quotas: Quotas, run: RunKey, name: str, more: int
+        self, principal: Principal, quotas: Quotas, run: RunKey, name: str, more: int
     ) -> QuotaExceeded | None:
         limit = quotas.points_per_run
         numbers = self._by_limit.get(limit)
@@ -92,13 +92,13 @@ class GroupRoom:
         if limit is not None and (come + more > limit or run.id in self._totals):
             used = self._total(run.id) + come
             if used + more > limit:
-                return used_up("points_per_run", workspace.name, name, used=used, limit=limit, more=more)
+                return used_up("points_per_run", principal, name, used=used, limit=limit, more=more)
         if quotas.points_per_experiment is not None or quotas.points_per_workspace is not None:
-            refused = self._tally.refuse_points(workspace, quotas, run.experiment_id, more)
+            refused = self._tally.refuse_points(principal, quotas, run.experiment_id, more)
             if refused is not None:
                 return refused
         numbers[run.id] = come + more
-        self._tally.add_points(workspace.id, run.experiment_id, more)
+        self._tally.add_points(principal.workspace.id, run.experiment_id, more)
         return None
 
     def _total(self, run: int) -> int:
@@ -127,12 +127,12 @@ class GroupRoom:
         tight = [run for run, number in numbers.items() if totals[run] + number > limit]
         self._room.note_tight(tight)
         run = max(tight, key=lambda one: totals[one] + numbers[one])
-        workspace, name = next(
-            (principal.workspace.name, item.run)
+        principal, name = next(
+            (principal, item.run)
             for principal, item in self._items
             if item.run in self._runs and self._runs[item.run].id == run
         )
-        return used_up("points_per_run", workspace, name, used=totals[run], limit=limit, more=numbers[run])
+        return used_up("points_per_run", principal, name, used=totals[run], limit=limit, more=numbers[run])
 
 
 class _EntryRoom:
@@ -155,17 +155,17 @@ class _EntryRoom:
         self._new_tags: dict[int, set[int]] = {}
 
     def refuse(
-        self, workspace: WorkspaceRef, quotas: Quotas, run: int, name: str, entries: Entries
+        self, principal: Principal, quotas: Quotas, run: int, name: str, entries: Entries
     ) -> QuotaExceeded | None:
         """Why a request can't be stored; None when it can."""
         limit, used, more = quotas.params_per_run, self._params.get(run, 0), len(entries.params)
         if limit is not None and more and used + more > limit:
-            return used_up("params_per_run", workspace.name, name, used=used, limit=limit, more=more)
+            return used_up("params_per_run", principal, name, used=used, limit=limit, more=more)
         limit = quotas.tags_per_run
         if limit is not None and entries.tags:
             used, more = self._room_for_tags(run, {row[1] for row in entries.tags}, limit)
             if more and used + more > limit:
-                return used_up("tags_per_run", workspace.name, name, used=used, limit=limit, more=more)
+                return used_up("tags_per_run", principal, name, used=used, limit=limit, more=more)
         return None
 
     def take(self, run: int, entries: Entries) -> None:
@@ -193,4 +193,4 @@ def refuse_tag(
     used = attributes.count_tags(tx, {run[0]}).get(run[0], 0)
     if used < limit or attributes.keys_of_tags(tx, run[0], {key}):
         return None
-    return used_up("tags_per_run", principal.workspace.name, run[1], used=used, limit=limit, more=1)
+    return used_up("tags_per_run", principal, run[1], used=used, limit=limit, more=1)

@@ -202,12 +202,11 @@ class _Creation:
         return outcomes
 
     def _no_room(self, tally: Tally, principal: Principal, new: NewRun) -> RunyardError | None:
-        workspace = principal.workspace
-        quotas = self._room.quotas(workspace.id)
+        quotas = self._room.quotas(principal.workspace.id)
         limit = quotas.tags_per_run
         if limit is not None and len(new.tags) > limit:
-            return used_up("tags_per_run", workspace.name, new.uuid, used=0, limit=limit, more=len(new.tags))
-        return tally.refuse_run(workspace, quotas, new.experiment_id)
+            return used_up("tags_per_run", principal, new.uuid, used=0, limit=limit, more=len(new.tags))
+        return tally.refuse_run(principal, quotas, new.experiment_id)
 
     def _refused(
         self, tx: Transaction, principal: Principal, new: NewRun, home: Home | None

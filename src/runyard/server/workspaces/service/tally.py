@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runyard.server.auth import WorkspaceRef
+from runyard.server.auth import Principal
 from runyard.server.db import Transaction
 from runyard.server.kernel.errors import QuotaExceeded
 from runyard.server.workspaces import rules
@@ -29,21 +29,21 @@ class Tally:
         tx.after_commit(self._count)
 
     def refuse_points(
-        self, workspace: WorkspaceRef, quotas: Quotas, experiment: int, more: int
+        self, principal: Principal, quotas: Quotas, experiment: int, more: int
     ) -> QuotaExceeded | None:
         """Why so many points can't be logged; None when they can."""
         each, all_of = quotas.points_per_experiment, quotas.points_per_workspace
-        return self._refuse("points", workspace, experiment, each, all_of, more)
+        return self._refuse("points", principal, experiment, each, all_of, more)
 
     def add_points(self, workspace: int, experiment: int, more: int) -> None:
         """Points are stored."""
         at = (workspace, experiment)
         self._points[at] = self._points.get(at, 0) + more
 
-    def refuse_run(self, workspace: WorkspaceRef, quotas: Quotas, experiment: int) -> QuotaExceeded | None:
+    def refuse_run(self, principal: Principal, quotas: Quotas, experiment: int) -> QuotaExceeded | None:
         """Why no run can be created; None when one can."""
         each, all_of = quotas.runs_per_experiment, quotas.runs_per_workspace
-        return self._refuse("runs", workspace, experiment, each, all_of, 1)
+        return self._refuse("runs", principal, experiment, each, all_of, 1)
 
     def add_run(self, workspace: int, experiment: int) -> None:
         """A run is created."""
@@ -53,25 +53,26 @@ class Tally:
     def _refuse(
         self,
         what: str,
-        workspace: WorkspaceRef,
+        principal: Principal,
         experiment: int,
         each: int | None,
         all_of: int | None,
         more: int,
     ) -> QuotaExceeded | None:
+        workspace = principal.workspace.id
         added = self._points if what == "points" else self._runs
         if each is not None:
             stored = getattr(self._usage.total(self._tx, (Scope.EXPERIMENT, experiment)), what)
-            used = stored + added.get((workspace.id, experiment), 0)
+            used = stored + added.get((workspace, experiment), 0)
             if used + more > each:
                 name = f"{what}_per_experiment"
-                return rules.used_up(name, workspace.name, experiment, used=used, limit=each, more=more)
+                return rules.used_up(name, principal, experiment, used=used, limit=each, more=more)
         if all_of is not None:
-            stored = getattr(self._usage.total(self._tx, (Scope.WORKSPACE, workspace.id)), what)
-            used = stored + sum(n for (of, _), n in added.items() if of == workspace.id)
+            stored = getattr(self._usage.total(self._tx, (Scope.WORKSPACE, workspace)), what)
+            used = stored + sum(n for (of, _), n in added.items() if of == workspace)
             if used + more > all_of:
                 name = f"{what}_per_workspace"
-                return rules.used_up(name, workspace.name, "", used=used, limit=all_of, more=more)
+                return rules.used_up(name, principal, "", used=used, limit=all_of, more=more)
         return None
 
     def _count(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import NamedTuple
 
-from runyard.server.auth import WorkspaceRef
+from runyard.server.auth import Principal, WorkspaceRef
 from runyard.server.workspaces import rules
 from runyard.server.workspaces.service.usage import Usage
 from runyard.server.workspaces.store.usage import Key
@@ -16,16 +16,21 @@ class Home(NamedTuple):
     """Whose room a file takes.
 
     Attributes:
-        workspace: of the request.
+        principal: whose request brings it.
         experiment: its id.
         run: the surrogate key of the run whose it is; None for a logged model's.
         name: what the run is called outside.
     """
 
-    workspace: WorkspaceRef
+    principal: Principal
     experiment: int
     run: int | None = None
     name: str = ""
+
+    @property
+    def workspace(self) -> WorkspaceRef:
+        """That of the request."""
+        return self.principal.workspace
 
 
 class Bound(NamedTuple):
@@ -65,7 +70,7 @@ class Upload:
             if bound.limit is not None and used + more > bound.limit:
                 raise rules.used_up(
                     bound.quota,
-                    self._home.workspace.name,
+                    self._home.principal,
                     bound.owner,
                     used=max(0, used - self._taken),
                     limit=bound.limit,

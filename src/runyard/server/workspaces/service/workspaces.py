@@ -155,7 +155,7 @@ class Workspaces:
         workspace = principal.workspace.id
         limits = Quotas(**store.quotas_set(connection, workspace))
         used: dict[str, int] = {}
-        if principal.access.sees_all:
+        if rules.may_know(principal.access, Scope.WORKSPACE):
             total = self._usage.total(connection, (Scope.WORKSPACE, workspace))
             used = {
                 "points_per_workspace": total.points,
