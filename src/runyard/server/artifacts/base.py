@@ -141,12 +141,18 @@ class BlobStore(ABC):
         """
 
     @abstractmethod
-    async def move(self, source: BlobPath, target: BlobPath) -> None:
+    async def move(self, source: BlobPath, target: BlobPath, *, alone: bool = False) -> None:
         """Moves the blobs at or below `source` to the same places at or below `target`, durably.
 
         It replaces nothing, and does nothing if nothing is at `source`; neither path lies in the other.
         Not atomic where a store can only copy and delete: then readers see blobs at both places or at
         either, and after a failure a further call with the same paths moves the rest.
+
+        Args:
+            source: what is moved.
+            target: where to.
+            alone: nobody else puts anything at `target`. Only then others may write at `source` meanwhile:
+                what they write is moved, or stays.
 
         Raises:
             AlreadyExists: something is at `target`, or a file where a folder of `target` would be;

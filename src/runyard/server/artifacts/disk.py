@@ -216,8 +216,14 @@ def find_files(fd: int, prefix: str = "", *, skip: str = "") -> Generator[tuple[
                 os.close(below)
 
 
-def move_entry(from_fd: int, name: str, to_fd: int, new_name: str) -> None:
+def move_entry(from_fd: int, name: str, to_fd: int, new_name: str, *, alone: bool) -> None:
     """Gives a file or folder another place, durable once both folders are synced.
+
+    Args:
+        from_fd, name: where it is.
+        to_fd, new_name: where it goes to.
+        alone: nobody else puts anything at the new place, so that one step is enough; else nobody else may
+            put anything at the old one.
 
     Raises:
         FileNotFoundError: it isn't there.
@@ -231,6 +237,12 @@ def move_entry(from_fd: int, name: str, to_fd: int, new_name: str) -> None:
             if error.errno in (errno.ENOTEMPTY, errno.ENOTDIR):
                 raise FileExistsError(errno.EEXIST, "something is there", new_name) from error
             raise
+        return
+    if alone:
+        # What another process puts at the old place a moment before is moved; a moment later, it stays.
+        if look_up(to_fd, new_name) is not None:
+            raise FileExistsError(errno.EEXIST, "something is there", new_name)
+        os.rename(name, _checked(new_name), src_dir_fd=from_fd, dst_dir_fd=to_fd)
         return
     # A rename would replace a file that another process put there a moment ago; a second name doesn't.
     try:

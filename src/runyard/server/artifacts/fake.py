@@ -108,7 +108,8 @@ class FakeBlobStore(BlobStore, MultipartUploads):
             self._remove(found)
         return usage
 
-    async def move(self, source: BlobPath, target: BlobPath) -> None:
+    async def move(self, source: BlobPath, target: BlobPath, *, alone: bool = False) -> None:
+        del alone
         moved = list(self._at_or_below(source))
         if not moved:
             return

@@ -91,8 +91,8 @@ class LocalBlobStore(BlobStore, MultipartUploads):
     async def delete_prefix(self, path: BlobPath) -> Usage:
         return await self._sum(self._files.delete_below(path))
 
-    async def move(self, source: BlobPath, target: BlobPath) -> None:
-        await self._threads.run(self._files.move, source, target)
+    async def move(self, source: BlobPath, target: BlobPath, *, alone: bool = False) -> None:
+        await self._threads.run(self._files.move, source, target, alone=alone)
 
     async def create_upload(self, path: BlobPath) -> UploadId:
         return await self._threads.run(self._uploads.create, path)

@@ -147,12 +147,12 @@ class LocalFiles:
             self.give_back(found.st_size)
             yield found.st_size
 
-    def move(self, source: BlobPath, target: BlobPath) -> None:
+    def move(self, source: BlobPath, target: BlobPath, *, alone: bool) -> None:
         """Moves a file, or a folder with all that is in it, in one step."""
         with refusals.writing(target):
             for _ in range(_PLACE_ATTEMPTS):
                 with suppress(FileNotFoundError):
-                    self._move(source, target)
+                    self._move(source, target, alone)
                     return
         raise _in_the_way(target)
 
@@ -195,7 +195,7 @@ class LocalFiles:
             folder.sync()
         return None if replaced is None else replaced.st_size
 
-    def _move(self, source: BlobPath, target: BlobPath) -> None:
+    def _move(self, source: BlobPath, target: BlobPath, alone: bool) -> None:
         *folders, name = source.split("/")
         *new_folders, new_name = target.split("/")
         with ExitStack() as stack:
@@ -208,7 +208,7 @@ class LocalFiles:
                     return
                 new = stack.enter_context(self._folder_for(target, new_folders))
                 try:
-                    move_entry(old.fd, name, new.fd, new_name)
+                    move_entry(old.fd, name, new.fd, new_name, alone=alone)
                 except BaseException as error:
                     new.prune()
                     if isinstance(error, FileExistsError):

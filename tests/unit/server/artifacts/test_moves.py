@@ -93,3 +93,25 @@ async def test_a_failure_leaves_no_folders(
 
     assert await all_paths(store) == ["a"]
     assert not (root / "new").exists()
+
+
+async def test_what_another_process_uploads_meanwhile_is_never_lost(
+    store: LocalBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(store, "a", b"old")
+    await put(store, "b", b"occupied")
+    rename = os.rename
+
+    def between(source: str, target: str, **folders: int) -> None:
+        (root / "upload").write_bytes(b"just before")
+        rename(root / "upload", root / source)
+        rename(source, target, **folders)
+        (root / source).write_bytes(b"just after")
+
+    monkeypatch.setattr(os, "rename", between)
+    await store.move(path("a"), path("c"), alone=True)
+    monkeypatch.undo()
+
+    assert (await get(store, "c"), await get(store, "a")) == (b"just before", b"just after")
+    with pytest.raises(AlreadyExists):
+        await store.move(path("a"), path("b"), alone=True)

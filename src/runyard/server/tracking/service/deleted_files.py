@@ -148,7 +148,7 @@ class DeletedFiles:
     async def _move_away(self, file: DeletedFile) -> None:
         there = _trash_path(file)
         with suppress(AlreadyExists):  # it lies in the trash, and something else at its place by now
-            await self._blobs.move(_place(file), there)
+            await self._blobs.move(_place(file), there, alone=True)
         found = await self._blobs.usage(there)
         moved, now = file._replace(files=found.files, size=found.size), clock.now_ms()
 
