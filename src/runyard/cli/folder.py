@@ -14,8 +14,8 @@ from runyard.cli.session import Session
 _LIST = (
     Column("path", head="folder or experiment", whole=True),
     Column("experiment_id", head="experiment id", whole=True),
-    Column("experiments", "number"),
-    Column("experiments_below", "number", "with those below"),
+    Column("experiments", "number", "here"),
+    Column("experiments_below", "number", "in all"),
 )
 
 
@@ -34,7 +34,11 @@ def folder() -> None:
 @commands.server
 @commands.output
 def list_(session: Session, path: str, limit: int, out: Output) -> None:
-    """List what lies in the folder PATH, or at the top: folders first, then experiments."""
+    """List what lies in a folder.
+
+    In the folder PATH, or at the top: folders first, with how many experiments lie right there and in all,
+    then experiments.
+    """
     from runyard.client import folders
 
     below, more_below = folders.listing(session.http, path, limit=limit)
@@ -59,10 +63,11 @@ def list_(session: Session, path: str, limit: int, out: Output) -> None:
 @commands.server
 @commands.output
 def move(session: Session, path: str, to: str, dry_run: bool, yes: bool, out: Output) -> None:
-    """Give the folder SOURCE the path DESTINATION, with all that is in it; or change nothing.
+    """Give a folder another path.
 
-    Its experiments, those in the trash too, get new names, and its rules stand at the new path. An experiment
-    that is called as the folder moves along.
+    The folder SOURCE gets the path DESTINATION, with all that is in it; or nothing changes. Its experiments,
+    those in the trash too, get new names, and its rules stand at the new path. An experiment that is called
+    as the folder moves along.
     """
     from runyard.client import folders
 

@@ -14,7 +14,7 @@ _LIST = (
     Column("display_name"),
     Column("creation_time", "time", "created"),
 )
-_MEMBERS = (Column("name", whole=True), Column("kind"), Column("display_name"))
+_MEMBERS = (Column("name", whole=True), Column("kind", "kind"), Column("display_name"))
 
 
 @click.group(cls=Group)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ME = (
     Column("name", whole=True),
-    Column("kind"),
+    Column("kind", "kind"),
     Column("is_admin", "flag", "administrator"),
     Column("url", head="server"),
     Column("workspace"),
@@ -159,6 +159,9 @@ def whoami(session: Session, out: Output) -> None:
     found = identity.whoami(session.http)
     credential = session.settings.credential()
     source = credential.source if credential is not None else None
+    # Who has it is an administrator, with a credential that takes nothing away.
+    if out.for_people and "server/users/write" in found["permissions"]:
+        found = {**found, "permissions": "everything"}
     out.item({**found, "url": session.settings.url, "credential_source": source}, _ME)
 
 

@@ -51,9 +51,9 @@ metrics.add_command(plot)
 @commands.server
 @commands.output
 def show(session: Session, name: str, keys: tuple[str, ...], out: Output) -> None:
-    """Show what a run's metrics come to: last, least, greatest and mean values.
+    """Show what a run's metrics come to.
 
-    NaN is left out of all but the last value.
+    Their last, least, greatest and mean values. NaN is left out of all but the last value.
     """
     from runyard.client import runs
 

@@ -1,7 +1,8 @@
 """The one renderer: a table for people, JSON for programs, CSV for spreadsheets.
 
 Standard output holds what was asked for and nothing else; what is said about it goes to standard error. A
-table on a terminal is as wide as the terminal; elsewhere nothing is cut. JSON holds everything the server
+table on a terminal is as wide as the terminal: where that is narrow, ids and times get shorter, then columns
+that can be spared go, then texts are cut. Elsewhere nothing is. JSON holds everything the server
 told, CSV the table's columns.
 """
 
@@ -13,6 +14,8 @@ import json
 import re
 import shutil
 import sys
+import textwrap
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -23,14 +26,20 @@ import click
 from runyard.cli import texts
 
 Form = Literal["table", "json", "csv"]
-Kind = Literal["text", "number", "time", "duration", "bytes", "flag"]
+Kind = Literal["text", "number", "time", "duration", "bytes", "flag", "kind"]
 Item = Mapping[str, Any]
 
 GAP = "  "
 # A column that is cut keeps so much.
 LEAST = 8
+# Columns that can be spared go before a text is cut to less than this.
+READABLE = 20
+# So much of an id is shown where there is no room for all of it; the beginning names it as well.
+ID_BEGINNING = 12
 
 _C1 = re.compile("[\x7f-\x9f]")
+# A run's, a logged model's or deleted files' id, as it is or behind the kind.
+_ID = re.compile(r"(?P<before>(?:[a-z-]+:)?(?:m-)?)(?P<id>[0-9a-f]{32})")
 # What a spreadsheet takes for the beginning of a formula; some take the wide forms for the same.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -41,15 +50,18 @@ class Column:
 
     Attributes:
         key: the field that it shows; the head of CSV's column.
-        kind: what its values are; times and durations are in milliseconds.
+        kind: what its values are; times and durations are in milliseconds; a `kind` is what something is.
         head: the head on a terminal; the key in words by default.
-        whole: never cut, so that it can be copied.
+        whole: never cut, so that it can be copied; where a terminal is narrow, long ids are shown by their
+            beginnings.
+        spare: left out where a terminal is narrow, the highest first; 0 for never.
     """
 
     key: str
     kind: Kind = "text"
     head: str = ""
     whole: bool = False
+    spare: int = 0
 
     @property
     def title(self) -> str:
@@ -111,7 +123,7 @@ class Output:
         if self.form == "json":
             self.json(item)
         elif self.form == "csv":
-            self.csv([item], [Column(key) for key in item])
+            self.csv([item], [Column(key, "time" if key.endswith("_time") else "text") for key in item])
         else:
             click.echo(texts.safe(message))
 
@@ -142,9 +154,12 @@ class Output:
         """Write one thing for people, a line for each field that has a value."""
         shown = [(column.title, _cell(item.get(column.key), column)) for column in columns]
         width = max((len(title) for title, text in shown if text), default=0)
+        terminal = terminal_width()
+        room = None if terminal is None else max(terminal - width - len(GAP), LEAST)
         for title, text in shown:
-            if text:
-                click.echo(f"{click.style(title.ljust(width), bold=True)}{GAP}{text}")
+            for i, line in enumerate(_wrapped(text, room)):
+                begin = " " * width if i else click.style(title.ljust(width), bold=True)
+                click.echo(f"{begin}{GAP}{line}")
 
     def title(self, text: str) -> None:
         """Write a heading for people."""
@@ -155,15 +170,27 @@ def lay_out(items: Sequence[Item], columns: Sequence[Column], *, width: int | No
     """The lines of a table, the head first; `width` is that of the terminal, None for no limit."""
     from rich.cells import cell_len, set_cell_size
 
-    cells = [[_cell(item.get(column.key), column) for column in columns] for item in items]
-    heads = [column.title for column in columns]
-    widths = [max(map(cell_len, (head, *texts_))) for head, *texts_ in zip(heads, *cells, strict=True)]
+    shown = list(columns)
+    cells = [[_cell(item.get(column.key), column) for item in items] for column in shown]
+
+    def measured() -> list[int]:
+        return [max(map(cell_len, (c.title, *texts_))) for c, texts_ in zip(shown, cells, strict=True)]
+
+    widths = measured()
     if width is not None:
-        _narrow(widths, columns, width)
+        for shorter in (_begun, _short_times):
+            if _excess(widths, width) > 0:
+                cells = [shorter(column, items, texts_) for column, texts_ in zip(shown, cells, strict=True)]
+                widths = measured()
+        for column in sorted((c for c in columns if c.spare), key=lambda c: -c.spare):
+            if _excess([_readable(w, c) for w, c in zip(widths, shown, strict=True)], width) > 0:
+                at = shown.index(column)
+                del shown[at], cells[at], widths[at]
+        _narrow(widths, shown, width)
 
     def line(texts_: Sequence[str]) -> str:
         laid = []
-        for text, room, column in zip(texts_, widths, columns, strict=True):
+        for text, room, column in zip(texts_, widths, shown, strict=True):
             length = cell_len(text)
             if length > room:
                 laid.append(set_cell_size(text, room - 1) + "…")
@@ -172,7 +199,8 @@ def lay_out(items: Sequence[Item], columns: Sequence[Column], *, width: int | No
                 laid.append(pad + text if column.kind in ("number", "bytes", "duration") else text + pad)
         return GAP.join(laid).rstrip()
 
-    return [click.style(line(heads), bold=True), *map(line, cells)]
+    heads = [column.title for column in shown]
+    return [click.style(line(heads), bold=True), *map(line, zip(*cells, strict=True))]
 
 
 def terminal_width() -> int | None:
@@ -180,16 +208,61 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def _excess(widths: Sequence[int], width: int) -> int:
+    return sum(widths) + len(GAP) * (len(widths) - 1) - width
+
+
+def _begun(column: Column, items: Sequence[Item], shown: Sequence[str]) -> list[str]:
+    """Texts with the ids that are never cut shown by beginnings, as long as they have to be to differ."""
+    del items
+    if not column.whole:
+        return list(shown)
+    found = [_ID.fullmatch(text) for text in shown]
+    ids = {match["id"] for match in found if match}
+    length = next(n for n in range(ID_BEGINNING, 33) if len({one[:n] for one in ids}) == len(ids))
+    return [
+        f"{match['before']}{match['id'][:length]}" if match else text
+        for match, text in zip(found, shown, strict=True)
+    ]
+
+
+def _short_times(column: Column, items: Sequence[Item], shown: Sequence[str]) -> list[str]:
+    if column.kind != "time":
+        return list(shown)
+    now_ms = time.time() * 1000
+    values = [item.get(column.key) for item in items]
+    return [
+        texts.short_time(value, now_ms) if isinstance(value, int | float) else text
+        for value, text in zip(values, shown, strict=True)
+    ]
+
+
+def _flexible(column: Column) -> bool:
+    return column.kind == "text" and not column.whole
+
+
+def _readable(width: int, column: Column) -> int:
+    """How wide a column is at least to be of use."""
+    return min(width, READABLE) if _flexible(column) else width
+
+
 def _narrow(widths: list[int], columns: Sequence[Column], width: int) -> None:
     """Cut the widest columns that may be cut until the table fits, or none is left."""
-    excess = sum(widths) + len(GAP) * (len(widths) - 1) - width
-    flexible = [i for i, column in enumerate(columns) if column.kind == "text" and not column.whole]
+    excess = _excess(widths, width)
+    flexible = [i for i, column in enumerate(columns) if _flexible(column)]
     while excess > 0 and flexible:
         widest = max(flexible, key=lambda i: widths[i])
         if widths[widest] <= LEAST:
             return
         widths[widest] -= 1
         excess -= 1
+
+
+def _wrapped(text: str, room: int | None) -> list[str]:
+    """The lines of a text, broken at blanks only, so that an address can be copied."""
+    if room is None or not text:
+        return [text] if text else []
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [text]
 
 
 def _cell(value: object, column: Column) -> str:
@@ -204,6 +277,8 @@ def _cell(value: object, column: Column) -> str:
                 return texts.duration(value)
             case "bytes":
                 return texts.size(value)
+    if column.kind == "kind" and isinstance(value, str):
+        return texts.safe(texts.spelled(value))
     return texts.plain(value)
 
 

@@ -43,7 +43,10 @@ def show(session: Session, name: str, out: Output) -> None:
     """Show a role and all permissions that it gives."""
     from runyard.client import roles
 
-    out.item(roles.get(session.http, name), _ONE)
+    found = roles.get(session.http, name)
+    if out.for_people and found["actions"] == ["*"] and not found["not_actions"]:
+        found = {**found, "permissions": "everything in a workspace"}
+    out.item(found, _ONE)
 
 
 @role.command(

@@ -52,8 +52,8 @@ run.add_command(delete_artifact)
     examples=(
         "runyard run list -e /Shared/churn",
         "runyard run list --filter \"status = 'RUNNING'\"",
-        "runyard run list -e /Shared/churn --order-by 'metrics.auc DESC' --columns 'run_id, metrics.*'",
-        "runyard run list -e 12 --columns 'run_name, min(metrics.loss)' --limit 0 -o csv > runs.csv",
+        "runyard run list -e 12 --order-by 'metrics.auc DESC' --columns 'metrics.*'",
+        "runyard run list -e 12 --columns 'min(metrics.loss)' -n 0 -o csv > runs.csv",
     ),
 )
 @click.option(
@@ -118,7 +118,10 @@ def list_(
     )
     names_of = {one.experiment_id: one.name for one in found}
     items = [_item(row, asked, names_of) for row in rows]
-    out.rows(items, [_shown(column) for column in asked], more=more, empty="There is no such run.")
+    # Who asked for the columns wants them all.
+    spare = ("user_id",) if wanted == DEFAULT_COLUMNS else ()
+    shown = [_shown(column, spare=int(column.name in spare)) for column in asked]
+    out.rows(items, shown, more=more, empty="There is no such run.")
 
 
 def _expanded(http: Http, asked: Sequence[Wanted], experiment_ids: Sequence[str]) -> list[Wanted]:
@@ -165,7 +168,7 @@ def _duration(attributes: dict[str, Any]) -> float | None:
     return None if not start or end is None else max(0, int(end - start))
 
 
-def _shown(column: Wanted) -> Column:
+def _shown(column: Wanted, *, spare: int) -> Column:
     heads = {"run_name": "name", "start_time": "started", "end_time": "ended", "user_id": "user"}
     head = heads.get(column.name, column.name)
     if column.name in _TIMES or column.summary.endswith("_time"):
@@ -174,4 +177,4 @@ def _shown(column: Wanted) -> Column:
         return Column(column.name, "number", head)
     if column.name == "duration":
         return Column(column.name, "duration")
-    return Column(column.name, head=head, whole=column.name in _WHOLE)
+    return Column(column.name, head=head, whole=column.name in _WHOLE, spare=spare)

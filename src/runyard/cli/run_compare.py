@@ -30,7 +30,7 @@ _ATTRIBUTES = ("run_name", "status", "user_id", "start_time", "duration")
 @commands.server
 @commands.output
 def compare(session: Session, names: tuple[str, ...], everything: bool, out: Output) -> None:
-    """Show the params and metrics of runs side by side, where they differ."""
+    """Show where the params and metrics of runs differ."""
     from runyard.client import runs
 
     if len(names) < 2:

@@ -29,6 +29,14 @@ def time(ms: float) -> str:
         return str(ms)
 
 
+def short_time(ms: float, now_ms: float) -> str:
+    """The same in few characters: of this year without the year and the seconds, of others the day only."""
+    told = time(ms)
+    if told == str(ms):
+        return told
+    return told[5:16] if told[:5] == time(now_ms)[:5] else told[:10]
+
+
 def iso_time(ms: float) -> str:
     """A time in milliseconds since the epoch, in UTC, as machines read it."""
     try:
@@ -68,12 +76,26 @@ def count(number: int, noun: str) -> str:
 
 def in_trash(kind: str, name: str, moved: Mapping[str, Any]) -> str:
     """What went to the trash, until when, and how it comes back; `moved` is what the server told of it."""
-    until = moved.get("purge_time")
-    for_so_long = "" if until is None else f", until {time(until)}"
-    return (
-        f"In the trash: {kind.replace('_', ' ')} '{name}'{for_so_long}. "
-        f"To undo: runyard trash restore {kind}:{moved['id']}"
-    )
+    return all_in_trash(kind, {moved["id"]: name}, moved.get("purge_time"))
+
+
+def all_in_trash(kind: str, names: Mapping[str, str], purge_time: int | None) -> str:
+    """The same of several things of a kind, by their ids."""
+    noun = kind.replace("_", " ") + ("s" if len(names) > 1 else "")
+    things = " ".join(f"{spelled(kind)}:{one}" for one in names)
+    told = ", ".join(f"'{name}'" for name in names.values())
+    return gone(f"{noun} {told}", purge_time, f"trash restore {things}")
+
+
+def gone(what: str, purge_time: int | None, undo: str) -> str:
+    """The sentence for whatever went to the trash; `undo` is a command without the program's name."""
+    until = "" if purge_time is None else f", until {time(purge_time)}"
+    return f"In the trash: {what}{until}. To undo: runyard {undo}"
+
+
+def spelled(kind: str) -> str:
+    """A kind of thing as the commands spell it; the API has two spellings of a service principal."""
+    return "service-principal" if kind in ("service", "service_principal") else kind
 
 
 def held(roles: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -16,9 +16,9 @@ _LIST = (
     Column("id", whole=True),
     Column("kind"),
     Column("name"),
-    Column("workspace"),
-    Column("run_id"),
-    Column("creation_time", "time", "created"),
+    Column("workspace", spare=2),
+    Column("run_id", head="run", whole=True, spare=3),
+    Column("creation_time", "time", "created", spare=1),
     Column("expiry_time", "time", "expires"),
     Column("last_used_time", "time", "last used"),
 )

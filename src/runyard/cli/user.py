@@ -39,7 +39,7 @@ def user() -> None:
 @user.command(
     examples=(
         "runyard user add alice --email alice@example.org",
-        "runyard user add root --admin --data runyard-data           # the first one, without a server",
+        "runyard user add root --admin --data runyard-data  # without a server",
         "printf '%s' \"$PASSWORD\" | runyard user add alice --password-stdin",
     )
 )
@@ -186,7 +186,7 @@ def enable(session: Session, name: str, out: Output) -> None:
     examples=(
         "runyard user password",
         "runyard user password alice",
-        "runyard user password root --data runyard-data           # locked out: without a server",
+        "runyard user password root --data runyard-data   # without a server",
     )
 )
 @click.argument("name", required=False)

@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import sys
+import time
 from typing import Any
 
+import click
 import pytest
 
 from runyard.cli import output, texts
@@ -23,6 +25,7 @@ COLUMNS = (
     Column("on", "flag"),
     Column("tags"),
 )
+COLUMNS_OF_ONE = (Column("list"), Column("at"))
 ITEM: dict[str, Any] = {
     "id": "1",
     "name": "try",
@@ -114,9 +117,56 @@ def test_a_table_fits_its_terminal_and_cuts_no_id(width: int) -> None:
     from rich.cells import cell_len
 
     assert all(cell_len(line) <= max(width, 80) for line in lines[1:])
-    assert "0123456789abcdef" * 2 in lines[1]
+    assert ("0123456789abcdef" * 2 in lines[1]) is (width == 200)
+    assert lines[1].startswith("0123456789ab")
     assert ("…" in lines[1]) is (width < 150)
     assert lines[1].endswith("12")
+
+
+def test_a_narrow_table_shows_as_much_of_ids_as_tells_them_apart() -> None:
+    columns = (Column("id", whole=True), Column("note"))
+    ids = ["0" * 12 + "a" * 20, "0" * 12 + "b" * 20, "m-" + "c" * 32, "run:" + "0" * 12 + "a" * 20, "7" * 40]
+    lines = output.lay_out([{"id": one, "note": "x" * 90} for one in ids], columns, width=80)
+    shown = [line.split()[0] for line in lines[1:]]
+    assert shown == ["0" * 12 + "a", "0" * 12 + "b", "m-" + "c" * 13, "run:" + "0" * 12 + "a", "7" * 40]
+
+
+def test_a_narrow_table_has_short_times_and_spares_columns() -> None:
+    now = int(time.time() * 1000)
+    columns = (
+        Column("time", "time"), Column("name"), Column("first", spare=2), Column("second", spare=1),
+    )  # fmt: skip
+    item = {"time": now, "name": "x" * 30, "first": "y" * 10, "second": "z" * 10}
+
+    def heads(width: int) -> list[str]:
+        return click.unstyle(output.lay_out([item], columns, width=width)[0]).split()
+
+    assert heads(80) == heads(70) == ["time", "name", "first", "second"]
+    assert output.lay_out([item], columns, width=70)[1].startswith(texts.time(now)[5:16] + "  ")
+    assert heads(45) == ["time", "name", "second"]
+    assert heads(30) == ["time", "name"]
+
+
+def test_a_short_time_is_of_this_year_or_a_day() -> None:
+    now, year = 1_790_000_000_000, 366 * 86_400_000
+    assert texts.short_time(now, now) == texts.time(now)[5:16]
+    assert texts.short_time(now - year, now) == texts.time(now - year)[:10]
+    assert texts.short_time(10**18, now) == str(10**18)
+
+
+def test_fields_are_wrapped_under_their_column(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "terminal_width", lambda: 30)
+    address = "https://example.org/" + "x" * 30
+    Output("table").item({"list": ["one/read", "two/read", "three/read"], "at": address}, COLUMNS_OF_ONE)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["list  one/read, two/read,", "      three/read", f"at    {address}"]
+
+
+def test_csv_of_what_was_done_has_times_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
+    Output("csv").done("Done.", {"id": "1", "creation_time": 1_700_000_000_123, "expiry_time": None})
+    assert capsys.readouterr().out == "id,creation_time,expiry_time\n1,2023-11-14T22:13:20.123Z,\n"
 
 
 def test_what_is_said_beside_a_result_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
