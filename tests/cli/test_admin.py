@@ -65,8 +65,9 @@ def test_what_is_deleted_is_listed_restored_and_purged(root: Run, kind: str) -> 
     (listed,) = [one for one in _json(root, "trash", "list", "--kind", kind) if one["name"] == name]
     assert (listed["id"], listed["purge_time"]) == (gone["id"], gone["purge_time"])
     assert gone["deleted"] == name
+    assert command in root("trash", "list", "--kind", command).stdout
     # When it is restored, deleted again and purged
-    assert _json(root, "trash", "restore", f"{kind}:{gone['id']}")[f"{kind}s"] == 1
+    assert _json(root, "trash", "restore", f"{command}:{gone['id']}")[f"{kind}s"] == 1
     assert root(command, "show", name).exit_code == (2 if kind == "group" else 0)
     again = _json(root, command, "delete", name, "--yes")
     what = f"1 {kind.replace('_', ' ')}"
@@ -185,11 +186,24 @@ def test_roles_are_made_from_files(team: Team, root: Run, tmp_path: Path) -> Non
     assert root("role", "show", "Labeller").exit_code == 4
 
 
+def test_who_may_do_everything_is_told_so(root: Run) -> None:
+    for words, told in (
+        (("whoami",), "everything"),
+        (("role", "show", "Owner"), "everything in a workspace"),
+        (("role", "show", "Reader"), "experiments/read, "),
+    ):
+        line = next(one for one in root(*words).stdout.splitlines() if one.startswith("permissions"))
+        assert line.removeprefix("permissions").strip().startswith(told)
+    assert len(_json(root, "whoami")["permissions"]) > 20
+
+
 def test_permissions_of_places(team: Team, root: Run) -> None:
     rosa = team.joined("rosa")
     for name in ("/perm/a", "/perm/b"):
         assert root("experiment", "create", name).exit_code == 0
     assert root("permission", "set", "rosa", "read", "--folder", "/perm").exit_code == 0
+    assert root("permission", "set", "rosa", "CAN_EDIT", "--folder", "/perm").exit_code == 0
+    assert _json(root, "permission", "set", "rosa", "can_read", "--folder", "/perm")["level"] == "CAN_READ"
     assert root("permission", "set", "rosa", "none", "-e", "/perm/b").exit_code == 0
     assert [one["name"] for one in _json(rosa, "experiment", "list")] == ["/perm/a"]
     assert rosa("experiment", "rename", "/perm/a", "/perm/c").exit_code == 1
@@ -242,6 +256,11 @@ def test_tokens_of_service_principals(team: Team, root: Run) -> None:
     bot = {"RUNYARD_URL": team.url, "RUNYARD_TOKEN": made["token"]}
     bare = team.person("a machine")
     assert _json(bare, "whoami", **bot)["kind"] == "service"
+    assert "service-principal" in bare("whoami", **bot).stdout
+    assert root("workspace", "assign", "ci-bot", "Reader").exit_code == 0
+    for words in (("workspace", "members"), ("permission", "who", "--folder", "/")):
+        line = next(one for one in root(*words).stdout.splitlines() if one.startswith("ci-bot"))
+        assert line.split()[1] == "service-principal"
     assert root("service-principal", "disable", "ci-bot").exit_code == 0
     assert bare("whoami", **bot).exit_code == 3
     assert root("service-principal", "enable", "ci-bot").exit_code == 0

@@ -40,10 +40,11 @@ def test_a_life_of_a_workspace(root: Run) -> None:
     assert root("experiment", "create", "/x", "-w", "vision").exit_code == 0
     # When it is deleted and restored
     assert root("workspace", "delete", "vision").exit_code == 2
-    assert root("workspace", "delete", "vision", "--yes").exit_code == 0
+    told, _, undo = root("workspace", "delete", "vision", "--yes").stdout.strip().partition(". To undo: ")
+    assert told.startswith("In the trash: workspace 'vision', until 20")
     assert "vision" not in {one["name"] for one in _json(root, "workspace", "list")}
     assert "vision" in {one["name"] for one in _json(root, "workspace", "list", "--state", "deleted")}
-    assert root("workspace", "restore", "vision").exit_code == 0
+    assert root(*undo.split()[1:]).exit_code == 0
     names = {one["name"] for one in _json(root, "experiment", "list", "-w", "vision")}
     assert names == {"Default", "/x"}
 
@@ -78,7 +79,13 @@ def test_quotas_are_shown_and_set(root: Run) -> None:
         text = root("workspace", command, "small").stdout
         line = next(line for line in text.splitlines() if line.startswith("runs_per_workspace"))
         assert line.split() == ["runs_per_workspace", "workspace", "0", "1", "0", "%"]
-    assert root("workspace", "quotas", "small", "--set", "runs_per_workspace=many").exit_code == 2
+    for size, limit in (("500GB", 500 * 2**30), ("1.5t", 3 * 2**39), ("64 KiB", 65_536), ("7", 7)):
+        words = ("workspace", "quotas", "small", "--set", f"artifact_bytes_per_workspace={size}")
+        assert {one["name"]: one["limit"] for one in _json(root, *words)}[
+            "artifact_bytes_per_workspace"
+        ] == limit
+    for wrong in ("runs_per_workspace=many", "runs_per_workspace=5K", "artifact_bytes_per_run=1.5"):
+        assert root("workspace", "quotas", "small", "--set", wrong).exit_code == 2
     assert root("workspace", "quotas", "small", "--set", "no_such_quota=1").exit_code == 1
 
 
@@ -125,6 +132,15 @@ def test_old_runs_of_an_experiment(team: Team, root: Run) -> None:
     assert len(_json(root, "run", "list", "-e", "/old")) == 1
     told = _json(root, "run", "restore", "-e", "/old", "--deleted-since", "1h")
     assert told == {"experiment_id": made, "runs_restored": 2}
+    # When it is undone as the message says, a run that went before stays
+    newest = _json(root, "run", "list", "-e", "/old")[0]["run_id"]
+    assert root("run", "delete", newest, "--yes").exit_code == 0
+    told, _, undo = root(*words, "--started-before", "1d", "--yes").stdout.strip().partition(". To undo: ")
+    assert told.startswith("In the trash: 2 runs of '/old', until 20")
+    assert root(*undo.split()[1:]).stdout == "Restored 2 runs of '/old'.\n"
+    assert len(_json(root, "run", "list", "-e", "/old")) == 2
+    nothing = root("run", "delete", "-e", "/old", "--started-before", "2020-01-01", "--yes")
+    assert nothing.stdout == "There is no such run.\n"
 
 
 @pytest.mark.parametrize(
@@ -158,6 +174,17 @@ def test_who_did_what(team: Team, root: Run, tmp_path: Path) -> None:
     assert {one["actor"] for one in found} == {"root"}
     assert _json(root, *words, "--action", "experiment.del")[0]["target"] == made
     assert _json(root, *words, "--until", "1h") == []
+    # When it is shown to a person: what --target takes, times as times, nothing that is empty
+    text = root(*words).stdout
+    assert (text.split()[:6], f"experiment:{made}" in text) == (
+        ["time", "actor", "action", "target", "credential", "address"],
+        True,
+    )
+    token = ("token", "create", "of-activity", "-o", "csv")
+    (made_token,) = read_csv(root(*token).stdout)
+    assert made_token["expiry_time"].endswith("Z")
+    text = root("activity", "list", "--target", f"token:{made_token['id']}", "--all-workspaces").stdout
+    assert f"expiry_time={made_token['expiry_time'][:4]}-" in text
     everywhere = _json(root, "activity", "list", "--all-workspaces", "--action", "user.create", "-n", "0")
     assert "root" in {one["target"] for one in everywhere}
     # When it is exported
@@ -183,3 +210,30 @@ def test_whether_the_record_is_whole(root: Run) -> None:
     assert wrong.exit_code == 1
     assert json.loads(wrong.stdout)["broken"]["kind"] in ("rewritten", "cut")
     assert root("activity", "verify", "--head", "nonsense").exit_code == 1
+
+
+def test_a_run_is_the_target_by_the_beginning_of_its_id(team: Team, root: Run) -> None:
+    made = _json(root, "experiment", "create", "/target")["experiment_id"]
+    token = root("token", "create", "target").stdout.strip()
+    with Http(team.url, None, Credential(token)) as http:
+        created = http.post("/api/2.0/mlflow/runs/create", {"experiment_id": made})
+    run_id = created["run"]["info"]["run_id"]
+    assert root("run", "delete", run_id[:8], "--yes").exit_code == 0
+    for word in ("list", "export"):
+        result = root("activity", word, "--target", f"run:{run_id[:8]}", "-o", "csv")
+        assert [row["action"] for row in read_csv(result.stdout)] == ["run.delete"]
+
+
+def test_times_in_csv_of_what_was_changed(root: Run) -> None:
+    assert root("workspace", "create", "times").exit_code == 0
+    assert root("user", "add", "times-user", "--no-password").exit_code == 0
+    assert root("group", "create", "times-group").exit_code == 0
+    for words, key in (
+        (("workspace", "update", "times", "--description", "x"), "last_update_time"),
+        (("workspace", "archive", "times"), "creation_time"),
+        (("user", "disable", "times-user"), "creation_time"),
+        (("user", "enable", "times-user"), "creation_time"),
+        (("group", "delete", "times-group", "--yes"), "purge_time"),
+    ):
+        (row,) = read_csv(root(*words, "-o", "csv").stdout)
+        assert row[key].endswith("Z"), words

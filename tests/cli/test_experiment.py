@@ -21,13 +21,17 @@ def test_a_life_of_an_experiment(run: Run) -> None:
     assert {quota["name"]: quota["used"] for quota in shown["quotas"]}["runs_per_experiment"] == 0
     text = run("experiment", "show", number).stdout
     line = next(line for line in text.splitlines() if line.startswith("runs_per_experiment"))
-    assert line.split() == ["runs_per_experiment", "experiment", "0", "none"]
+    assert line.split() == ["runs_per_experiment", "experiment", "0", "none", "-"]
     # When it is renamed, deleted, restored
     told = run("experiment", "rename", "/cli/life", "/cli/second life").stdout
     assert told == f"Renamed experiment {number} from '/cli/life' to '/cli/second life'.\n"
     told = run("experiment", "delete", "/cli/second life", "--yes").stdout
-    assert told == f"In the trash: '/cli/second life'. To undo: runyard experiment restore {number}\n"
+    told, _, undo = told.strip().partition(". To undo: runyard ")
+    assert told.startswith("In the trash: experiment '/cli/second life', until 20")
+    assert undo == f"trash restore experiment:{number}"
     assert read_json(run("experiment", "show", number, "-o", "json"))["lifecycle_stage"] == "deleted"
+    assert run(*undo.split()).stdout == "Restored 1 experiment.\n"
+    assert run("experiment", "delete", number, "--yes").exit_code == 0
     assert run("experiment", "restore", number).stdout == "Restored '/cli/second life'.\n"
     assert read_json(run("experiment", "show", number, "-o", "json"))["lifecycle_stage"] == "active"
 

@@ -95,6 +95,7 @@ def test_without_an_experiment_all_are_searched(run: Run, runs: list[str], farm:
         (("list", "--filter", "metrics.a >"), 1, "metrics.a >"),
         (("show", "0" * 32), 4, "0000"),
         (("show", "abcdef"), 4, "abcdef"),
+        (("show", "5b83"), 2, "give 6 characters or more"),
         (("compare", "0" * 32), 2, "two runs"),
         (("delete", "0" * 32, "--yes"), 4, "0000"),
         (("download", "0" * 32), 4, "0000"),
@@ -112,6 +113,7 @@ def test_what_goes_wrong_is_one_line_and_a_code(
 def test_a_run_is_shown_by_the_beginning_of_its_id(run: Run, runs: list[str]) -> None:
     shown = _json(run, "show", runs[2][:12])
     assert (shown["run_id"], shown["run_name"]) == (runs[2], "try-2")
+    assert (shown["experiment_name"], shown["deleted_time"]) == ("/cli/runs", None)
     assert shown["params"] == {"lr": "0.2", "model": "ridge"}
     assert shown["metrics"]["acc"]["value"] == "NaN"
     assert (shown["metrics"]["loss"]["value"], shown["metrics"]["loss"]["step"]) == (2.25, 2)
@@ -131,6 +133,7 @@ def test_a_run_for_people_and_for_spreadsheets(run: Run, runs: list[str]) -> Non
     assert values["metric", "loss"] == "0.25"
     assert values["tag", "note"] == "'=1+1"
     assert values["attribute", "status"] == "FINISHED"
+    assert values["attribute", "start_time"].endswith("Z")
     assert (values["used", "params_per_run"], values["limit", "params_per_run"]) == ("2", "10000")
     line = next(line for line in text.splitlines() if line.startswith("points_per_run"))
     assert line.split() == ["points_per_run", "run", "4", "100,000,000", "0", "%"]
@@ -164,13 +167,25 @@ def test_runs_go_to_the_trash_and_come_back(run: Run, farm: Farm, experiment: st
     ids = [farm.run(experiment, f"doomed-{i}") for i in range(2)]
     refused = run("run", "delete", *ids)
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert _json(run, "delete", *ids, "--yes") == {"deleted": ids}
+    told = _json(run, "delete", *ids, "--yes")
+    listed = json.loads(run("trash", "list", "--kind", "run", "-e", experiment, "-o", "json").stdout)
+    times = {one["id"]: (one["deleted_time"], one["purge_time"]) for one in listed}
+    assert told == {"deleted": ids, "purge_time": times[ids[1]][1]}
+    shown = _json(run, "show", ids[1])
+    assert (shown["lifecycle_stage"], shown["deleted_time"]) == ("deleted", times[ids[1]][0])
     deleted = _json(run, "list", "-e", experiment, "--view", "deleted", "--columns", "run_id")
     assert {one["run_id"] for one in deleted} == set(ids)
     everywhere = _json(run, "list", "--view", "deleted", "--columns", "run_id")
     assert {one["run_id"] for one in everywhere} >= set(ids)
     assert "doomed-0" in run("run", "restore", *ids).stdout
     assert _json(run, "list", "-e", experiment, "--view", "deleted") == []
+    # When the message is followed, with beginnings of the ids
+    told, _, undo = run("run", "delete", *ids, "--yes").stdout.strip().partition(". To undo: runyard ")
+    assert told.startswith("In the trash: runs 'doomed-0', 'doomed-1', until 20")
+    assert undo == f"trash restore run:{ids[0]} run:{ids[1]}"
+    begun = ("trash", "restore", *(f"run:{one[:7]}" for one in ids))
+    assert run(*begun).stdout == "Restored 2 runs.\n"
+    assert run(*begun).exit_code == 4
 
 
 @pytest.fixture(scope="module")
@@ -249,11 +264,12 @@ def test_a_file_goes_to_the_trash_and_comes_back(run: Run, files: dict[str, Any]
     assert text == "Restored 1 artifact.\n"
     text = run("run", "delete-artifact", run_id[:10], "top.txt", "--yes").stdout
     assert re.fullmatch(
-        r"In the trash until 20\d\d-[-\d: ]+: 'top.txt', 1 file, 3 B. "
+        r"In the trash: artifact 'top.txt', 1 file, 3 B, until 20\d\d-[-\d: ]+. "
         r"To undo: runyard trash restore artifact:[0-9a-f]{32}\n",
         text,
     )
-    assert run("trash", "restore", text.split()[-1]).exit_code == 0
+    kind, _, whole = text.split()[-1].partition(":")
+    assert run("trash", "restore", f"{kind}:{whole[:8]}").exit_code == 0
     run("run", "download", run_id, "--to", str(tmp_path))
     assert _read(tmp_path) == files["content"]
 

@@ -11,12 +11,22 @@ from typing import Any
 
 import click
 
-from runyard.cli import commands, exits, files, moments
+from runyard.cli import commands, exits, files, moments, texts
 from runyard.cli.commands import Group
 from runyard.cli.output import Column, Output
 from runyard.cli.session import Session
 
-_LIST = (
+_TABLE = (
+    Column("time", "time"),
+    Column("workspace", spare=3),
+    Column("actor", whole=True),
+    Column("action", whole=True),
+    Column("target", whole=True),
+    Column("credential", spare=1),
+    Column("address", spare=2),
+    Column("detail"),
+)
+_CSV = (
     Column("time", "time"),
     Column("workspace"),
     Column("actor", whole=True),
@@ -79,6 +89,8 @@ def _filtered(command: Callable[..., Any]) -> Callable[..., Any]:
         **kwargs: Any,
     ) -> Any:
         kind, _, identifier = (target or "").partition(":")
+        if texts.spelled(kind) == "service-principal":
+            kind = "service"
         asked = {
             "actor": actor,
             "action": action,
@@ -110,8 +122,13 @@ def list_(session: Session, asked: dict[str, Any], limit: int, out: Output) -> N
     """List who did what, the newest first."""
     from runyard.client import activity as client
 
-    found, more = client.listing(session.http, asked, limit)
-    out.rows(found, _LIST, more=more, empty="There is no such event.")
+    found, more = client.listing(session.http, _resolved(session, asked), limit)
+    if not out.for_people:
+        out.rows(found, _CSV, more=more)
+        return
+    # All are of one workspace, unless all workspaces were asked for.
+    columns = [column for column in _TABLE if column.key != "workspace" or asked["workspace"]]
+    out.rows(map(_for_people, found), columns, more=more, empty="There is no such event.")
 
 
 @activity.command(
@@ -142,7 +159,7 @@ def export(session: Session, asked: dict[str, Any], form: str, to: str, force: b
 
     if to != "-" and Path(to).exists() and not force:
         raise click.UsageError(f"{to} is there already; --force replaces it.")
-    pieces = client.export(session.http, asked, _FORMATS[form])
+    pieces = client.export(session.http, _resolved(session, asked), _FORMATS[form])
     if to == "-":
         files.write_all(sys.stdout.buffer, pieces)
         return
@@ -157,7 +174,10 @@ def export(session: Session, asked: dict[str, Any], form: str, to: str, force: b
 @commands.server
 @commands.output
 def head(session: Session, out: Output) -> None:
-    """Show the record's newest hash: keep it somewhere else, and verify with it later."""
+    """Show the record's newest hash.
+
+    Keep it somewhere else, and verify with it later.
+    """
     from runyard.client import activity as client
 
     out.item(client.head(session.http), _HEAD)
@@ -168,9 +188,10 @@ def head(session: Session, out: Output) -> None:
 @commands.server_only
 @commands.output
 def verify(session: Session, noted: str, out: Output) -> None:
-    """Have the record's chain of hashes computed anew; ends with code 1 where it was changed.
+    """Have the record's chain of hashes computed anew.
 
-    Without a head that was noted earlier a cut tail doesn't show (administrators).
+    It ends with code 1 where the record was changed. Without a head that was noted earlier a cut tail doesn't
+    show (administrators).
     """
     from runyard.client import activity as client
 
@@ -184,3 +205,23 @@ def verify(session: Session, noted: str, out: Output) -> None:
     out.item({**found, "checked": checked, "message": broken.get("message")}, _VERIFIED)
     if not found["ok"]:
         raise click.exceptions.Exit(exits.REFUSED)
+
+
+def _resolved(session: Session, asked: dict[str, Any]) -> dict[str, Any]:
+    """What is asked for, with the whole id of the run that it may be about."""
+    from runyard.client import runs
+
+    if asked["target_type"] != "run" or not asked["target"]:
+        return asked
+    return {**asked, "target": runs.whole_id(session.http, asked["target"])}
+
+
+def _for_people(event: dict[str, Any]) -> dict[str, Any]:
+    """An event with its target as `--target` takes it, and of its detail what says something."""
+    detail = {
+        key: texts.time(value) if key.endswith("_time") and isinstance(value, int) else value
+        for key, value in (event["detail"] or {}).items()
+        if value not in (None, "", [], {})
+    }
+    target = ":".join(part for part in (texts.spelled(event["target_type"] or ""), event["target"]) if part)
+    return {**event, "target": target, "detail": detail}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -45,6 +45,24 @@ class Group(click.Group):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("no_args_is_help", True)
         super().__init__(*args, **kwargs)
+
+
+class Spelled(click.Choice):  # type: ignore[type-arg]
+    """A choice in whatever case, whose values may be given in other spellings too.
+
+    Args:
+        choices: the values.
+        others: other spellings, in lower case, and the values that they mean.
+    """
+
+    def __init__(self, choices: Sequence[str], others: Mapping[str, str]) -> None:
+        super().__init__(choices, case_sensitive=False)
+        self._others = others
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The value that a spelling means."""
+        found: str = super().convert(self._others.get(str(value).lower(), value), param, ctx)
+        return found
 
 
 def server(command: Decorated) -> Decorated:

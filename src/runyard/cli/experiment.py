@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runyard.cli import asking, commands, quotas
+from runyard.cli import asking, commands, quotas, texts
 from runyard.cli.commands import Group
 from runyard.cli.output import Column, Output
 from runyard.cli.session import Session
@@ -117,16 +117,17 @@ def rename(session: Session, name: str, new_name: str, out: Output) -> None:
 @commands.output
 def delete(session: Session, names: tuple[str, ...], yes: bool, out: Output) -> None:
     """Move experiments with all their runs to the trash."""
-    from runyard.client import experiments
+    from runyard.client import experiments, trash
 
     found = [experiments.find(session.http, name) for name in names]
     told = ", ".join(f"'{one.name}'" for one in found)
     asking.sure(f"Move {told} with all runs to the trash?", yes=yes)
     for one in found:
         experiments.delete(session.http, one.experiment_id)
-    ids = [one.experiment_id for one in found]
-    again = " ".join(ids)
-    out.done(f"In the trash: {told}. To undo: runyard experiment restore {again}", {"deleted": ids})
+    names_of = {one.experiment_id: one.name for one in found}
+    purge_time = trash.entry(session.http, "experiment", found[-1].experiment_id).get("purge_time")
+    message = texts.all_in_trash("experiment", names_of, purge_time)
+    out.done(message, {"deleted": list(names_of), "purge_time": purge_time})
 
 
 @experiment.command(

@@ -17,19 +17,21 @@ _LIST = (
     Column("path", head="folder or experiment"),
     Column("experiment_id", head="experiment id"),
     Column("principal", whole=True),
-    Column("kind"),
+    Column("kind", "kind"),
     Column("level", whole=True),
     Column("inherited", "flag"),
 )
 _HOLDERS = (
     Column("principal", whole=True),
-    Column("kind"),
+    Column("kind", "kind"),
     Column("level", whole=True),
     Column("because", whole=True),
 )
 _EFFECTIVE = (Column("principal"), Column("level"), Column("permissions"))
 
 LEVELS = ("none", "read", "edit", "manage")
+# As lists and the API spell them.
+_SPELLED = {"no_permission": "none", **{f"can_{level}": level for level in LEVELS[1:]}}
 
 
 @click.group(cls=Group)
@@ -71,7 +73,10 @@ def list_(
     limit: int,
     out: Output,
 ) -> None:
-    """List rules: all, or those that hold in a folder or an experiment, the nearest first."""
+    """List rules.
+
+    All, or those that hold in a folder or an experiment, the nearest first.
+    """
     from runyard.client import permissions
 
     found, more = permissions.listing(
@@ -109,7 +114,7 @@ def check(session: Session, principal: str, folder: str | None, experiment: str 
 @commands.server
 @commands.output
 def who(session: Session, folder: str | None, experiment: str | None, limit: int, out: Output) -> None:
-    """List the users and service principals who may read there, with what they may do and why.
+    """List who may read in a place, with what they may do and why.
 
     Without a level: a role of your own gives some of reading only; `check` shows what.
     """
@@ -131,7 +136,7 @@ def who(session: Session, folder: str | None, experiment: str | None, limit: int
     ),
 )
 @click.argument("principal")
-@click.argument("level", type=click.Choice(LEVELS, case_sensitive=False))
+@click.argument("level", type=commands.Spelled(LEVELS, _SPELLED))
 @_place
 @commands.server
 @commands.output

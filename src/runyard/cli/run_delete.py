@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from runyard.cli import asking, commands, moments, texts
 from runyard.cli.commands import Command
 from runyard.cli.output import Output
 from runyard.cli.session import Session
+
+if TYPE_CHECKING:
+    from runyard.client.experiments import Experiment
 
 
 @click.command(
@@ -35,8 +40,11 @@ def delete(
     yes: bool,
     out: Output,
 ) -> None:
-    """Move runs to the trash: those that are named, or all old ones of an experiment."""
-    from runyard.client import experiments, runs
+    """Move runs to the trash.
+
+    Those that are named, or all old ones of an experiment.
+    """
+    from runyard.client import experiments, runs, trash
 
     until = _moment(names, experiment, started_before, "--started-before")
     if experiment is not None and until is not None:
@@ -44,17 +52,23 @@ def delete(
         found = runs.count(session.http, [at.experiment_id], filter_text=f"start_time <= {until}")
         many = f"{texts.count(found.count, 'run')}{' or more' if found.more else ''} of '{at.name}'"
         asking.sure(f"Move {many} to the trash?", yes=yes)
+        begun = int(time.time() * 1000)
         moved = runs.delete_older(session.http, at.experiment_id, until)
         told = {"experiment_id": at.experiment_id, "runs_deleted": moved}
-        out.done(f"In the trash: {texts.count(moved, 'run')} of '{at.name}'.", told)
+        out.done(_many_gone(session, at, moved, begun) if moved else "There is no such run.", told)
         return
     infos = [runs.find(session.http, name).info for name in names]
     named = ", ".join(f"'{one.run_name}' ({one.run_id})" for one in infos)
     asking.sure(f"Move {named} to the trash?", yes=yes)
     for one in infos:
         runs.delete(session.http, one.run_id)
-    ids = [one.run_id for one in infos]
-    out.done(f"In the trash: {named}. To undo: runyard run restore {' '.join(ids)}", {"deleted": ids})
+    names_of = {one.run_id: one.run_name for one in infos}
+    last = infos[-1]
+    purge_time = trash.entry(session.http, "run", last.run_id, experiment_id=last.experiment_id).get(
+        "purge_time"
+    )
+    message = texts.all_in_trash("run", names_of, purge_time)
+    out.done(message, {"deleted": list(names_of), "purge_time": purge_time})
 
 
 @click.command(
@@ -73,7 +87,10 @@ def restore(
     deleted_since: str | None,
     out: Output,
 ) -> None:
-    """Bring runs back from the trash: those that are named, or all of an experiment that went lately."""
+    """Bring runs back from the trash.
+
+    Those that are named, or all of an experiment that went lately.
+    """
     from runyard.client import experiments, runs
 
     since = _moment(names, experiment, deleted_since, "--deleted-since")
@@ -101,17 +118,27 @@ def restore(
 @commands.server
 @commands.output
 def delete_artifact(session: Session, name: str, path: str, yes: bool, out: Output) -> None:
-    """Move a file of a run, or a folder with all that is in it, to the trash."""
+    """Move a file or a folder of a run to the trash."""
     from runyard.client import artifacts, runs
 
     info = runs.find(session.http, name).info
     asking.sure(f"Move '{path}' of '{info.run_name}' ({info.run_id}) to the trash?", yes=yes)
     gone = artifacts.delete(session.http, info.run_id, path)
-    until = "" if gone.purge_time is None else f" until {texts.time(gone.purge_time)}"
     size = f"{texts.count(gone.artifact_files, 'file')}, {texts.size(gone.artifact_bytes)}"
-    undo = f"runyard trash restore artifact:{gone.id}"
     told = {"run_id": info.run_id, **{name: getattr(gone, name) for name in gone.__struct_fields__}}
-    out.done(f"In the trash{until}: '{gone.path}', {size}. To undo: {undo}", told)
+    what, undo = f"artifact '{gone.path}', {size}", f"trash restore artifact:{gone.id}"
+    out.done(texts.gone(what, gone.purge_time, undo), told)
+
+
+def _many_gone(session: Session, at: Experiment, count: int, begun: int) -> str:
+    """What is told of all runs of an experiment that went since a time on this machine's clock."""
+    from runyard.client import trash
+
+    entry = trash.entry(session.http, "run", experiment_id=at.experiment_id)
+    # The server's clock may be behind.
+    since = texts.iso_time(min(begun, entry.get("deleted_time", begun)))
+    undo = f"run restore -e {shlex.quote(at.name)} --deleted-since {since}"
+    return texts.gone(f"{texts.count(count, 'run')} of '{at.name}'", entry.get("purge_time"), undo)
 
 
 def _moment(names: tuple[str, ...], experiment: str | None, text: str | None, option: str) -> int | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runyard.cli import commands, quotas
+from runyard.cli import commands, quotas, texts
 from runyard.cli.commands import Command
 from runyard.cli.output import Column, Output
 from runyard.cli.session import Session
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _FIELDS = (
     Column("run_id", head="id", whole=True),
     Column("run_name", head="name"),
+    Column("experiment_name", head="experiment"),
     Column("experiment_id"),
     Column("status"),
     Column("start_time", "time", "started"),
@@ -24,6 +25,7 @@ _FIELDS = (
     Column("duration", "duration"),
     Column("user_id", head="user"),
     Column("lifecycle_stage", head="stage"),
+    Column("deleted_time", "time", "deleted"),
     Column("artifact_uri", head="artifacts"),
 )
 _TEXTS = (Column("key"), Column("value"))
@@ -45,10 +47,19 @@ _OF_QUOTA = ("used", "limit")
 @commands.server
 @commands.output
 def show(session: Session, name: str, all_tags: bool, out: Output) -> None:
-    """Show a run: what it is, its params, its metrics' last values, its tags, its quotas."""
-    from runyard.client import runs
+    """Show a run.
 
-    item = item_of(runs.find(session.http, name))
+    What it is, its params, its metrics' last values, its tags, its quotas.
+    """
+    from runyard.client import experiments, runs, trash
+
+    run = runs.find(session.http, name)
+    item = item_of(run)
+    at = run.info.experiment_id
+    item["experiment_name"] = experiments.get(session.http, at).name
+    deleted = run.info.lifecycle_stage == "deleted"
+    entry = trash.entry(session.http, "run", run.info.run_id, experiment_id=at) if deleted else {}
+    item["deleted_time"] = entry.get("deleted_time")
     item["quotas"] = runs.quotas(session.http, item["run_id"])
     if out.form == "json":
         out.json(item)
@@ -97,10 +108,15 @@ def _pairs(found: dict[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in found.items()]
 
 
+def _in_csv(value: object, column: Column) -> object:
+    """A value beside others of other kinds, which the column can't tell."""
+    return texts.iso_time(value) if column.kind == "time" and isinstance(value, int) else value
+
+
 def _long(item: dict[str, Any], tags: dict[str, str]) -> list[dict[str, Any]]:
     """A line for every value, since a run has many of several kinds."""
     return [
-        *({"kind": "attribute", "key": c.key, "value": item[c.key]} for c in _FIELDS),
+        *({"kind": "attribute", "key": c.key, "value": _in_csv(item[c.key], c)} for c in _FIELDS),
         *({"kind": "param", "key": key, "value": value} for key, value in item["params"].items()),
         *({"kind": "metric", "key": key, "value": point["value"]} for key, point in item["metrics"].items()),
         *({"kind": "tag", "key": key, "value": value} for key, value in tags.items()),

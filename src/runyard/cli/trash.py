@@ -17,18 +17,21 @@ from runyard.cli.session import Session
 if TYPE_CHECKING:
     from runyard.client.trash import Wanted
 
-KINDS = ("workspace", "experiment", "run", "model", "artifact", "user", "service_principal", "group", "role")
+KINDS = ("workspace", "experiment", "run", "model", "artifact", "user", "service-principal", "group", "role")
 
 _LIST = (
-    Column("kind"),
+    Column("kind", "kind"),
     Column("id", whole=True),
     Column("name"),
-    Column("experiment_name", head="experiment"),
+    Column("experiment_name", head="experiment", spare=1),
     Column("deleted_time", "time", "deleted"),
-    Column("purge_time", "time", "gone by itself"),
+    Column("purge_time", "time", "kept until", spare=2),
+)
+_SIZES = (
     Column("runs", "number"),
     Column("points", "number"),
-    Column("artifact_bytes", "bytes", "files"),
+    Column("artifact_files", "number", "files", spare=3),
+    Column("artifact_bytes", "bytes", "size"),
 )
 
 
@@ -36,9 +39,10 @@ _LIST = (
 def trash() -> None:
     """What was deleted, until it is purged.
 
-    THING is a kind and an id, as the list shows them: run:3f2a9c1e..., experiment:12, model:m-...,
-    artifact:9b0c..., workspace:NAME, user:4021..., service_principal:..., group:... or role:.... What was
-    deleted with its experiment is restored and purged with it.
+    THING is a kind and an id, as the list shows them: run:3f2a9c1e, experiment:12, model:m-8c01f2,
+    artifact:9b0c7d, workspace:NAME, user:4021..., service-principal:..., group:... or role:.... Of the ids of
+    runs, models and artifacts the first six characters or more are enough. What was deleted with its
+    experiment is restored and purged with it.
     """
 
 
@@ -46,7 +50,12 @@ def _filtered(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that say which entries; the command gets them as `wanted`."""
 
     @click.option(
-        "--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only such; may be given again."
+        "--kind",
+        "kinds",
+        type=commands.Spelled(KINDS, {"service_principal": "service-principal"}),
+        multiple=True,
+        metavar="KIND",
+        help=f"Only such: {', '.join(KINDS[:-1])} or {KINDS[-1]}; may be given again.",
     )
     @click.option("-e", "--experiment", metavar="ID", help="Only of this experiment, by its id.")
     @click.option("--before", metavar="TIME", help="Only what was deleted before: 30d (ago), 2026-01-31.")
@@ -61,7 +70,8 @@ def _filtered(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--experiment takes an id here: several deleted ones may have had one name."
             )
         at = None if before is None else moments.parse(before, now_ms=int(time.time() * 1000))
-        return command(*args, wanted=Wanted(kinds, experiment, at), **kwargs)
+        told = tuple(kind.replace("-", "_") for kind in kinds)
+        return command(*args, wanted=Wanted(told, experiment, at), **kwargs)
 
     return with_filter
 
@@ -77,10 +87,10 @@ def list_(session: Session, wanted: Wanted, sizes: bool, limit: int, out: Output
     from runyard.client import trash as client
 
     found, more = client.listing(session.http, wanted, sizes=sizes, limit=limit)
-    out.rows(found, _LIST if sizes else _LIST[:-3], more=more, empty="The trash is empty.")
+    out.rows(found, _LIST + _SIZES if sizes else _LIST, more=more, empty="The trash is empty.")
 
 
-@trash.command(examples=("runyard trash restore run:3f2a9c1e5b6d4c7f8a9b0c1d2e3f4a5b experiment:12",))
+@trash.command(examples=("runyard trash restore run:3f2a9c1e experiment:12",))
 @click.argument("things", metavar="THING...", nargs=-1, required=True)
 @commands.server
 @commands.output
@@ -88,14 +98,14 @@ def restore(session: Session, things: tuple[str, ...], out: Output) -> None:
     """Bring things back, all or none. Tokens of users and service principals don't come back."""
     from runyard.client import trash as client
 
-    restored = client.restore(session.http, _named(things))
+    restored = client.restore(session.http, _named(session, things))
     out.done(f"Restored {_told(restored)}.", restored)
 
 
 @trash.command(
     examples=(
         "runyard trash purge --before 30d --dry-run",
-        "runyard trash purge run:3f2a9c1e5b6d4c7f8a9b0c1d2e3f4a5b",
+        "runyard trash purge run:3f2a9c1e",
         "runyard trash purge --all --yes",
     )
 )
@@ -121,7 +131,7 @@ def purge(
     some = any(wanted)
     if sum((bool(things), some, everything)) != 1:
         raise click.UsageError("Say what to purge: THINGS, or --kind, --experiment, --before, or --all.")
-    items = _named(things)
+    items = _named(session, things)
     if dry_run or not yes:
         would = client.purge(session.http, items, wanted, dry_run=True)
         if dry_run:
@@ -133,21 +143,24 @@ def purge(
     out.done(f"Destroyed {_told(gone)}.{rest}", gone)
 
 
-def _named(things: Sequence[str]) -> list[tuple[str, str]]:
+def _named(session: Session, things: Sequence[str]) -> list[tuple[str, str]]:
+    """Kinds and ids as the server has them."""
+    from runyard.client import trash as client
+
     found = []
     for thing in things:
         kind, colon, identifier = thing.partition(":")
+        kind = texts.spelled(kind)
         if kind not in KINDS or not colon or not identifier:
             raise click.UsageError(f"{thing!r} names nothing: write KIND:ID, with one of {', '.join(KINDS)}.")
-        found.append((kind, identifier))
-    return found
+        found.append((kind.replace("-", "_"), identifier))
+    # Asked for only where everything is written as it must be.
+    return [(kind, client.find(session.http, kind, identifier)) for kind, identifier in found]
 
 
 def _told(moved: dict[str, Any]) -> str:
     """How much something is, in words."""
-    counts = [(moved.get(f"{kind}s") or 0, kind) for kind in KINDS]
-    told = (
-        ", ".join(texts.count(count, kind.replace("_", " ")) for count, kind in counts if count) or "nothing"
-    )
+    counts = [(moved.get(f"{kind.replace('-', '_')}s") or 0, kind.replace("-", " ")) for kind in KINDS]
+    told = ", ".join(texts.count(count, kind) for count, kind in counts if count) or "nothing"
     size = moved.get("artifact_bytes")
     return f"{told}, with {texts.size(size)} of files" if size else told

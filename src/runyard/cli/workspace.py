@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runyard.cli import asking, commands
+from runyard.cli import asking, commands, texts
 from runyard.cli import quotas as quota_tables
 from runyard.cli.commands import Group
 from runyard.cli.output import Column, Output
@@ -39,7 +39,12 @@ _ONE = (
     Column("storage_bytes", "bytes", "storage"),
     Column("storage_files", "number", "files"),
 )
-_MEMBERS = (Column("name", whole=True), Column("kind"), Column("display_name"), Column("roles", whole=True))
+_MEMBERS = (
+    Column("name", whole=True),
+    Column("kind", "kind"),
+    Column("display_name"),
+    Column("roles", whole=True),
+)
 _QUOTAS = (
     Column("name", whole=True),
     Column("limit", "number"),
@@ -78,7 +83,10 @@ def list_(session: Session, state: str | None, limit: int, out: Output) -> None:
 @commands.server
 @commands.output
 def show(session: Session, name: str | None, out: Output) -> None:
-    """Show a workspace: what it holds, what it takes, where clients reach it, its quotas."""
+    """Show a workspace and its quotas.
+
+    What it holds, what it takes, where clients reach it.
+    """
     from runyard.client import workspaces
 
     found = workspaces.get(session.http, name or session.workspace)
@@ -88,7 +96,7 @@ def show(session: Session, name: str | None, out: Output) -> None:
 
 
 @workspace.command(
-    examples=("runyard workspace create vision --description 'Vision team' --tag cost-center=42",)
+    examples=("runyard workspace create vision --description 'Vision team' --tag team=vision",)
 )
 @click.argument("name")
 @click.option("--description", default="", help="What it is for.")
@@ -105,7 +113,7 @@ def create(session: Session, name: str, description: str, tags: tuple[str, ...],
 
 
 @workspace.command(
-    examples=("runyard workspace update vision --description 'Vision' --tag team=v --untag old",)
+    examples=("runyard workspace update vision --description 'Eyes' --tag team=v --untag old",)
 )
 @click.argument("name", required=False)
 @click.option("--description", help="What it is for.")
@@ -162,11 +170,14 @@ def activate(session: Session, name: str, out: Output) -> None:
 @commands.output
 def delete(session: Session, name: str, yes: bool, out: Output) -> None:
     """Move a workspace with everything in it to the trash."""
-    from runyard.client import workspaces
+    from runyard.client import trash, workspaces
 
     asking.sure(f"Move the workspace '{name}' with everything in it to the trash?", yes=yes)
     workspaces.delete(session.http, name)
-    out.done(f"In the trash: '{name}'. To undo: runyard workspace restore {name}", {"deleted": name})
+    purge_time = trash.entry(session.http, "workspace", name).get("purge_time")
+    # Who has nothing but this workspace restores it by its own name.
+    message = texts.gone(f"workspace '{name}'", purge_time, f"workspace restore {name}")
+    out.done(message, {"deleted": name, "purge_time": purge_time})
 
 
 @workspace.command(examples=("runyard workspace restore vision",))
@@ -248,7 +259,8 @@ def unassign(session: Session, principal: str, role: str, out: Output) -> None:
 @workspace.command(
     examples=(
         "runyard workspace quotas",
-        "runyard workspace quotas vision --set runs_per_workspace=100000 --set points_per_run=none",
+        "runyard workspace quotas vision --set artifact_bytes_per_workspace=500GB",
+        "runyard workspace quotas vision --set points_per_run=none",
     )
 )
 @click.argument("name", required=False)
@@ -257,7 +269,7 @@ def unassign(session: Session, principal: str, role: str, out: Output) -> None:
     "limits",
     metavar="QUOTA=LIMIT",
     multiple=True,
-    help="Set a limit (administrators): a number, none or default; may be given again.",
+    help="Set a limit (administrators): a number, of bytes also 500GB, none or default; may be given again.",
 )
 @commands.server
 @commands.output
@@ -266,7 +278,7 @@ def quotas(session: Session, name: str | None, limits: tuple[str, ...], out: Out
     from runyard.client import workspaces
 
     name = name or session.workspace
-    wanted = {key: _limit(key, value) for key, value in commands.pairs(limits, "--set").items()}
+    wanted = {key: quota_tables.parse(key, value) for key, value in commands.pairs(limits, "--set").items()}
     if wanted:
         workspaces.set_quotas(session.http, name, wanted)
     found = workspaces.quotas(session.http, name)
@@ -274,16 +286,6 @@ def quotas(session: Session, name: str | None, limits: tuple[str, ...], out: Out
         quota_tables.table(out, found)
     else:
         out.rows(found, _QUOTAS)
-
-
-def _limit(name: str, text: str) -> int | str | None:
-    if text == "none":
-        return None
-    if text == "default":
-        return text
-    if not text.isascii() or not text.isdigit():
-        raise click.UsageError(f"--set {name} takes a number, none or default, not {text!r}.")
-    return int(text)
 
 
 def _flat(found: dict[str, Any]) -> dict[str, Any]:

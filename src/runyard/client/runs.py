@@ -25,6 +25,7 @@ ID_LENGTH = 32
 MIN_PREFIX = 6
 
 _PREFIX = re.compile(f"[0-9a-f]{{{MIN_PREFIX},{ID_LENGTH - 1}}}")
+_TOO_SHORT = re.compile(f"[0-9a-f]{{1,{MIN_PREFIX - 1}}}")
 
 
 class Metric(msgspec.Struct):
@@ -126,16 +127,29 @@ def find(http: Http, run: str) -> Run:
     """A run by its id or by the beginning of it.
 
     Raises:
-        ConfigurationError: several runs' ids begin like this.
+        ConfigurationError: several runs' ids begin like this, or it is too short.
         ClientError: see `errors`.
     """
+    return get(http, whole_id(http, run))
+
+
+def whole_id(http: Http, run: str) -> str:
+    """A run's id from the beginning of it; what is no beginning, or none of a run's, as it is.
+
+    Raises:
+        ConfigurationError: several runs' ids begin like this, or it is too short.
+        ClientError: see `errors`.
+    """
+    if _TOO_SHORT.fullmatch(run) is not None:
+        raise ConfigurationError(f"{run} is too little of a run's id: give {MIN_PREFIX} characters or more.")
     if _PREFIX.fullmatch(run) is None:
-        return get(http, run)
+        return run
     everywhere = [found.experiment_id for found in experiments.search(http, view="all")[0]]
     rows, _ = table(http, everywhere, [], filter_text=f"run_id LIKE '{run}%'", view="all", limit=2)
     if len(rows) > 1:
         raise ConfigurationError(f"The ids of several runs begin with {run}; give more of it.")
-    return get(http, rows[0][0] if rows else run)
+    found: str = rows[0][0] if rows else run
+    return found
 
 
 def table(

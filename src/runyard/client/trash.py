@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from runyard.client import runs
+from runyard.client.errors import ConfigurationError, Forbidden, NotFound
 from runyard.client.http import NATIVE, Http, Object, Query, native_page, pages
 
 _AT = f"{NATIVE}/trash"
+_PAGE = 1000
+_BEGINNING = re.compile(f"(m-)?[0-9a-f]{{{runs.MIN_PREFIX},{runs.ID_LENGTH - 1}}}")
 
 
 class Wanted(NamedTuple):
@@ -30,13 +35,44 @@ def listing(http: Http, wanted: Wanted, *, sizes: bool = False, limit: int = 0) 
     Raises:
         ClientError: see `errors`.
     """
-    query: Query = {
-        "kind": list(wanted.kinds),
-        "experiment_id": wanted.experiment_id,
-        "deleted_before": wanted.deleted_before,
-        "sizes": sizes,
-    }
-    return pages(native_page(http, _AT, query), limit)
+    return pages(native_page(http, _AT, _query(wanted, sizes=sizes)), limit)
+
+
+def entry(http: Http, kind: str, identifier: str = "", *, experiment_id: str | None = None) -> Object:
+    """What the trash tells of a thing, or of the newest of a kind; nothing where the caller sees none.
+
+    Raises:
+        ClientError: see `errors`.
+    """
+    fetch = native_page(http, _AT, _query(Wanted((kind,), experiment_id), sizes=False))
+    token: str | None = None
+    while True:
+        try:
+            found, token = fetch(token, _PAGE if identifier else 1)
+        except (Forbidden, NotFound):
+            return {}
+        for one in found:
+            if not identifier or one["id"] == identifier:
+                return one
+        if not token:
+            return {}
+
+
+def find(http: Http, kind: str, identifier: str) -> str:
+    """The whole id of a run, a model or deleted files, of which the beginning does; others as they are.
+
+    Raises:
+        ConfigurationError: several ids begin like this.
+        ClientError: see `errors`.
+    """
+    if kind == "run":
+        return runs.whole_id(http, identifier)
+    if kind not in ("model", "artifact") or _BEGINNING.fullmatch(identifier) is None:
+        return identifier
+    found = [one["id"] for one in listing(http, Wanted((kind,)))[0] if one["id"].startswith(identifier)]
+    if len(found) > 1:
+        raise ConfigurationError(f"The ids of several things begin with {identifier}; give more of it.")
+    return found[0] if found else identifier
 
 
 def restore(http: Http, items: Sequence[tuple[str, str]]) -> Object:
@@ -79,3 +115,12 @@ def purge(http: Http, items: Sequence[tuple[str, str]], wanted: Wanted, *, dry_r
 
 def _named(items: Sequence[tuple[str, str]]) -> list[Object]:
     return [{"kind": kind, "id": one} for kind, one in items]
+
+
+def _query(wanted: Wanted, *, sizes: bool) -> Query:
+    return {
+        "kind": list(wanted.kinds),
+        "experiment_id": wanted.experiment_id,
+        "deleted_before": wanted.deleted_before,
+        "sizes": sizes,
+    }

@@ -100,6 +100,16 @@ def test_every_command_explains_itself(words: str) -> None:
     assert "Examples:" in shown.output
 
 
+@pytest.mark.parametrize("words", sorted({*ALL, *(words.rpartition(" ")[0] for words in ALL)}))
+def test_help_fits_into_80_columns_and_cuts_no_sentence(words: str) -> None:
+    shown = (
+        CliRunner().invoke(main, [*words.split(), "--help"], prog_name="runyard", terminal_width=80).output
+    )
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    listed = shown.partition("Commands:")[2]
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []
+
+
 @pytest.mark.parametrize("words", sorted(ALL))
 def test_every_command_chooses_its_form(words: str) -> None:
     forms = [param for param in ALL[words].params if param.opts == ["-o", "--output"]]
