@@ -68,7 +68,7 @@ def test_what_is_deleted_is_listed_restored_and_purged(root: Run, kind: str) -> 
     assert command in root("trash", "list", "--kind", command).stdout
     # When it is restored, deleted again and purged
     assert _json(root, "trash", "restore", f"{command}:{gone['id']}")[f"{kind}s"] == 1
-    assert root(command, "show", name).exit_code == (2 if kind == "group" else 0)
+    assert root(command, "show", name).exit_code == 0
     again = _json(root, command, "delete", name, "--yes")
     what = f"1 {kind.replace('_', ' ')}"
     purge = ("trash", "purge", f"{kind}:{again['id']}")
@@ -131,6 +131,9 @@ def test_a_life_of_a_group(team: Team, root: Run) -> None:
     team.joined("nora")
     team.joined("otto")
     assert _json(root, "group", "create", "vision", "--display-name", "Vision team")["name"] == "vision"
+    assert root("group", "update", "vision", "--display-name", "All eyes").exit_code == 0
+    assert _json(root, "group", "show", "vision")["display_name"] == "All eyes"
+    assert root("group", "update", "vision").exit_code == 2
     assert root("group", "add", "vision", "nora", "otto").exit_code == 0
     assert [one["name"] for one in _json(root, "group", "members", "vision")] == ["nora", "otto"]
     assert root("group", "remove", "vision", "otto").exit_code == 0
@@ -261,6 +264,11 @@ def test_tokens_of_service_principals(team: Team, root: Run) -> None:
     for words in (("workspace", "members"), ("permission", "who", "--folder", "/")):
         line = next(one for one in root(*words).stdout.splitlines() if one.startswith("ci-bot"))
         assert line.split()[1] == "service-principal"
+    assert root("service-principal", "update", "ci-bot", "--display-name", "CI").exit_code == 0
+    assert _json(root, "service-principal", "show", "ci-bot")["display_name"] == "CI"
+    assert _json(root, "service-principal", "update", "ci-bot", "--admin")["is_admin"] is True
+    assert root("service-principal", "update", "ci-bot", "--no-admin").exit_code == 0
+    assert root("service-principal", "update", "ci-bot").exit_code == 2
     assert root("service-principal", "disable", "ci-bot").exit_code == 0
     assert bare("whoami", **bot).exit_code == 3
     assert root("service-principal", "enable", "ci-bot").exit_code == 0

@@ -80,10 +80,9 @@ def test_quotas_are_shown_and_set(root: Run) -> None:
         line = next(line for line in text.splitlines() if line.startswith("runs_per_workspace"))
         assert line.split() == ["runs_per_workspace", "workspace", "0", "1", "0", "%"]
     for size, limit in (("500GB", 500 * 2**30), ("1.5t", 3 * 2**39), ("64 KiB", 65_536), ("7", 7)):
-        words = ("workspace", "quotas", "small", "--set", f"artifact_bytes_per_workspace={size}")
-        assert {one["name"]: one["limit"] for one in _json(root, *words)}[
-            "artifact_bytes_per_workspace"
-        ] == limit
+        sized = ("workspace", "quotas", "small", "--set", f"artifact_bytes_per_workspace={size}")
+        limits = {one["name"]: one["limit"] for one in _json(root, *sized)}
+        assert limits["artifact_bytes_per_workspace"] == limit
     for wrong in ("runs_per_workspace=many", "runs_per_workspace=5K", "artifact_bytes_per_run=1.5"):
         assert root("workspace", "quotas", "small", "--set", wrong).exit_code == 2
     assert root("workspace", "quotas", "small", "--set", "no_such_quota=1").exit_code == 1

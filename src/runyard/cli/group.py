@@ -14,6 +14,7 @@ _LIST = (
     Column("display_name"),
     Column("creation_time", "time", "created"),
 )
+_ONE = (*_LIST, Column("id"))
 _MEMBERS = (Column("name", whole=True), Column("kind", "kind"), Column("display_name"))
 
 
@@ -48,6 +49,30 @@ def list_(session: Session, limit: int, out: Output) -> None:
 
     found, more = groups.listing(session.http, limit)
     out.rows(found, _LIST, more=more, empty="There is no group.")
+
+
+@group.command(examples=("runyard group show vision",))
+@click.argument("name")
+@commands.server_only
+@commands.output
+def show(session: Session, name: str, out: Output) -> None:
+    """Show a group; `members` lists who is in it."""
+    from runyard.client import groups
+
+    out.item(groups.get(session.http, name), _ONE)
+
+
+@group.command(examples=("runyard group update vision --display-name 'All eyes'",))
+@click.argument("name")
+@click.option("--display-name", required=True, help="How people call it.")
+@commands.server_only
+@commands.output
+def update(session: Session, name: str, display_name: str, out: Output) -> None:
+    """Change how people call a group."""
+    from runyard.client import groups
+
+    changed = groups.change(session.http, name, display_name=display_name)
+    out.done(f"Changed group '{name}'.", changed)
 
 
 @group.command(examples=("runyard group members vision",))

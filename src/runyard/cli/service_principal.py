@@ -69,6 +69,22 @@ def show(session: Session, name: str, out: Output) -> None:
     out.item(found, _ONE)
 
 
+@service_principal.command(examples=("runyard service-principal update ci --display-name 'Nightly builds'",))
+@click.argument("name")
+@click.option("--admin/--no-admin", "is_admin", default=None, help="Whether it administers the server.")
+@click.option("--display-name", help="How people call it.")
+@commands.server_only
+@commands.output
+def update(session: Session, name: str, is_admin: bool | None, display_name: str | None, out: Output) -> None:
+    """Change a service principal."""
+    from runyard.client import service_principals
+
+    if is_admin is None and display_name is None:
+        raise click.UsageError("Say what to change: --admin, --no-admin or --display-name.")
+    changed = service_principals.change(session.http, name, is_admin=is_admin, display_name=display_name)
+    out.done(f"Changed service principal '{name}'.", changed)
+
+
 @service_principal.command(examples=("runyard service-principal disable ci",))
 @click.argument("name")
 @commands.server_only

@@ -37,6 +37,16 @@ def create(http: Http, name: str, *, display_name: str = "") -> Object:
     return made
 
 
+def change(http: Http, name: str, *, display_name: str) -> Object:
+    """Change how people call a group.
+
+    Raises:
+        ClientError: see `errors`.
+    """
+    changed: Object = http.patch(f"{_AT}/{segment(name)}", {"display_name": display_name})
+    return changed
+
+
 def delete(http: Http, name: str) -> Object:
     """Move a group to the trash; tells its `id` there and its `purge_time`.
 

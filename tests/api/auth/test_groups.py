@@ -20,6 +20,19 @@ def test_a_group_is_made_and_shown(team: Team) -> None:
     assert admin.get(f"{GROUPS}/vision/members").ok() == {"items": [], "next_page_token": None}
 
 
+def test_a_group_is_called_otherwise(team: Team) -> None:
+    admin, at = team["admin"], f"{GROUPS}/{GROUP}"
+    changed = admin.request("PATCH", f"{GROUPS}/{GROUP.upper()}", {"display_name": "All eyes"}).ok()
+    assert (changed["name"], changed["display_name"]) == (GROUP, "All eyes")
+    for nothing in ({}, {"display_name": "All eyes"}):
+        assert admin.request("PATCH", at, nothing).ok() == changed
+    assert admin.get(at).ok() == changed
+    assert [e[3:] for e in team.events("group.update")] == [("group", GROUP, {"display_name": "All eyes"})]
+    assert admin.request("PATCH", at, {"display_name": "a\nb"}).error == (400, "INVALID_PARAMETER_VALUE")
+    assert team["owner"].request("PATCH", at, {"display_name": "x"}).status == 403
+    assert "grouped" in [member["name"] for member in admin.get(MEMBERS).ok()["items"]]
+
+
 def test_membership_gives_and_takes_at_once(team: Team) -> None:
     admin, create = team["admin"], ("experiments/create", {"name": "x"})
     assert team["reader"].post(*create).status == 403
@@ -61,6 +74,7 @@ def test_a_group_takes_its_roles_with_it(team: Team) -> None:
         ("PUT", f"{GROUPS}/owner/members/reader", (404, "RESOURCE_DOES_NOT_EXIST")),
         ("DELETE", f"{MEMBERS}/reader", (404, "RESOURCE_DOES_NOT_EXIST")),
         ("DELETE", f"{GROUPS}/reader", (404, "RESOURCE_DOES_NOT_EXIST")),
+        ("PATCH", f"{GROUPS}/ghosts", (404, "RESOURCE_DOES_NOT_EXIST")),
         ("GET", f"{GROUPS}/ghosts", (404, "RESOURCE_DOES_NOT_EXIST")),
         ("GET", f"{GROUPS}/ghosts/members", (404, "RESOURCE_DOES_NOT_EXIST")),
     ],

@@ -19,6 +19,12 @@ class NewGroup(msgspec.Struct):
     display_name: str = ""
 
 
+class GroupChange(msgspec.Struct):
+    """What to change; what is left out stays."""
+
+    display_name: str | None = None
+
+
 class GroupShown(msgspec.Struct):
     """A group."""
 
@@ -64,6 +70,7 @@ class GroupRoutes:
             native("GET", "/groups", self.list, ListRequest, GroupsPage, read, "Groups by name"),
             native("POST", "/groups", self.create, NewGroup, GroupShown, write, "Make a group"),
             native("GET", one, self.get, None, GroupShown, read, "A group"),
+            native("PATCH", one, self.change, GroupChange, GroupShown, write, "Change a group"),
             native("DELETE", one, self.delete, None, Deleted, write, "Move a group to the trash"),
             native("GET", inside, self.members, ListRequest, GroupMembersPage, read, "A group's members"),
             native("PUT", member, self.add, None, Done, write, "Put somebody into a group"),
@@ -82,6 +89,13 @@ class GroupRoutes:
     async def get(self, call: Call) -> GroupShown:
         """GET groups/{name}"""
         return _shown(await self._groups.get(call.path["name"]))
+
+    async def change(self, call: Call) -> GroupShown:
+        """PATCH groups/{name}"""
+        changed = await self._groups.change(
+            call.principal, call.path["name"], display_name=call.body.display_name
+        )
+        return _shown(changed)
 
     async def members(self, call: Call) -> GroupMembersPage:
         """GET groups/{name}/members"""

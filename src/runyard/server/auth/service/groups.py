@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from runyard.server.auth import names
 from runyard.server.auth.records import Deleted, Group, GroupMember, Page, User
 from runyard.server.auth.service.activity import note
@@ -21,7 +23,7 @@ GROUP = PrincipalKind.GROUP
 
 
 class Groups:
-    """Create, find and delete groups, and put principals into them.
+    """Create, find, change and delete groups, and put principals into them.
 
     Args:
         database: where they live.
@@ -84,6 +86,28 @@ class Groups:
             return cut(kind, found, limit, lambda member: [member.name])
 
         return await self._database.read(read)
+
+    async def change(self, principal: Principal, name: str, *, display_name: str | None) -> Group:
+        """Change what isn't None.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        if display_name is not None:
+            names.check_line(display_name, names.MAX_DISPLAY_NAME, "display_name")
+
+        def mutate(tx: Transaction) -> Group:
+            group = must_find(GROUP, name, principals.lock(tx, name.lower()))
+            if display_name is None or display_name == group.display_name:
+                return principals.as_group(group)
+            changed = msgspec.structs.replace(group, display_name=display_name)
+            principals.save(tx, changed)
+            note(
+                tx, principal, "group.update", "group", group.name, workspace_id=0, display_name=display_name
+            )
+            return principals.as_group(changed)
+
+        return await self._database.write(mutate)
 
     async def delete(self, principal: Principal, name: str) -> Deleted:
         """Move a group to the trash with its roles and rules; its members stay.
