@@ -151,7 +151,9 @@ def test_a_comparison_shows_what_differs(run: Run, runs: list[str]) -> None:
     lines = [line.split() for line in run("run", "compare", one, two).stdout.splitlines()]
     assert ["param", "lr", "0.0", "0.2"] in lines
     table = read_csv(run("run", "compare", one, two, "-o", "csv").stdout)
-    assert {row["key"]: (row[one], row[two]) for row in table}["lr"] == ("0.0", "0.2")
+    values = {row["key"]: (row[one], row[two]) for row in table}
+    assert values["lr"] == ("0.0", "0.2")
+    assert all(time.endswith("Z") for time in values["start_time"])
 
 
 def test_a_value_that_one_lacks_is_a_difference(run: Run, farm: Farm, experiment: str) -> None:

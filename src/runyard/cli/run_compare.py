@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from runyard.client.runs import Run
 
 _ATTRIBUTES = ("run_name", "status", "user_id", "start_time", "duration")
+
+Forms = Mapping[str, Callable[[float], str]]
+"""How attributes are written, by their names."""
+
+_FOR_PEOPLE: Forms = {"start_time": texts.time, "duration": texts.duration}
+_IN_CSV: Forms = {"start_time": texts.iso_time}
 
 
 @click.command(
@@ -47,8 +54,8 @@ def compare(session: Session, names: tuple[str, ...], everything: bool, out: Out
         Column(run.info.run_id, head=texts.safe(f"{run.info.run_name} {run.info.run_id[:8]}"))
         for run in found
     ]
-    if out.for_people:
-        rows = [{**row, "values": _readable(row)} for row in rows]
+    forms = _FOR_PEOPLE if out.for_people else _IN_CSV
+    rows = [{**row, "values": _readable(row, forms)} for row in rows]
     flat = [
         {"kind": row["kind"], "key": row["key"], **{i: row["values"].get(i) for i in ids}} for row in rows
     ]
@@ -77,9 +84,9 @@ def rows_of(found: list[Run]) -> list[dict[str, Any]]:
     return rows
 
 
-def _readable(row: dict[str, Any]) -> dict[str, Any]:
+def _readable(row: dict[str, Any], forms: Forms) -> dict[str, Any]:
     """Times and durations as texts: a column holds values of several kinds."""
-    form = {"start_time": texts.time, "duration": texts.duration}.get(row["key"])
+    form = forms.get(row["key"])
     if row["kind"] != "attribute" or form is None:
         values: dict[str, Any] = row["values"]
         return values
