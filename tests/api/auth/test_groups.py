@@ -22,12 +22,14 @@ def test_a_group_is_made_and_shown(team: Team) -> None:
 
 def test_a_group_is_called_otherwise(team: Team) -> None:
     admin, at = team["admin"], f"{GROUPS}/{GROUP}"
+    before = admin.get(at).ok()["display_name"]
     changed = admin.request("PATCH", f"{GROUPS}/{GROUP.upper()}", {"display_name": "All eyes"}).ok()
     assert (changed["name"], changed["display_name"]) == (GROUP, "All eyes")
     for nothing in ({}, {"display_name": "All eyes"}):
         assert admin.request("PATCH", at, nothing).ok() == changed
     assert admin.get(at).ok() == changed
-    assert [e[3:] for e in team.events("group.update")] == [("group", GROUP, {"display_name": "All eyes"})]
+    detail = {"display_name": "All eyes", "before": {"display_name": before}}
+    assert [e[3:] for e in team.events("group.update")] == [("group", GROUP, detail)]
     assert admin.request("PATCH", at, {"display_name": "a\nb"}).error == (400, "INVALID_PARAMETER_VALUE")
     assert team["owner"].request("PATCH", at, {"display_name": "x"}).status == 403
     assert "grouped" in [member["name"] for member in admin.get(MEMBERS).ok()["items"]]

@@ -102,9 +102,8 @@ class Groups:
                 return principals.as_group(group)
             changed = msgspec.structs.replace(group, display_name=display_name)
             principals.save(tx, changed)
-            note(
-                tx, principal, "group.update", "group", group.name, workspace_id=0, display_name=display_name
-            )
+            noted = {"display_name": display_name, "before": {"display_name": group.display_name}}
+            note(tx, principal, "group.update", "group", group.name, workspace_id=0, **noted)
             return principals.as_group(changed)
 
         return await self._database.write(mutate)
