@@ -218,6 +218,15 @@ def test_permissions_of_places(team: Team, root: Run) -> None:
     checked = _json(root, "permission", "check", "rosa", "-e", "/perm/a")
     assert checked["level"] == "CAN_READ"
     assert "experiments/read" in checked["permissions"]
+    checked = root("permission", "check", "rosa", "-e", "/perm/b").stdout
+    for line in ("level NO_PERMISSION", "because rule on the experiment", "permissions none"):
+        assert line in " ".join(checked.split()), checked
+    assert root("group", "create", "seers").exit_code == 0
+    checked = root("permission", "check", "seers", "-e", "/perm/b").stdout
+    assert "no rule and no role here" in checked
+    assert root("workspace", "assign", "seers", "Reader").exit_code == 0
+    (row,) = read_csv(root("permission", "check", "seers", "-e", "/perm/b", "-o", "csv").stdout)
+    assert (row["level"], row["because"]) == ("CAN_READ", "role Reader")
     # Who may read there, and why.
     found = {one["principal"]: one for one in _json(root, "permission", "who", "-e", "/perm/a")}
     assert found["rosa"]["level"] == "CAN_READ"

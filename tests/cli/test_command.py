@@ -55,6 +55,14 @@ def test_nobody_there_is_told_with_what_to_do(run: Run, free_url: str) -> None:
     assert result.stderr == f"Error: No server answers at {free_url}: connection refused.\n"
 
 
+def test_a_filters_error_points_at_its_place(run: Run) -> None:
+    result = run("run", "list", "-e", "0", "--filter", "metrics.auc >")
+    assert result.exit_code == 1
+    _, line, caret = result.stderr.splitlines()
+    assert (line.strip(), caret.strip()) == ("metrics.auc >", "^")
+    assert caret.index("^") == line.index(">") + 1
+
+
 def test_somebody_else_there_is_told(run: Run, other_url: str) -> None:
     result = run("experiment", "list", "--url", other_url)
     assert (result.exit_code, result.stdout) == (5, "")

@@ -44,7 +44,7 @@ def code_of(error: e.ClientError) -> int:
 
 def told(error: e.ClientError) -> str:
     """An error as a person reads it, with what to do where the message doesn't say it."""
-    text = safe(error.message)
+    text = "\n".join(safe(line) for line in error.message.split("\n"))
     if isinstance(error, e.Refused) and error.status >= 500 and error.request_id:
         if error.request_id not in text:
             text += f" (request {safe(error.request_id)})"

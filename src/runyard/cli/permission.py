@@ -27,7 +27,7 @@ _HOLDERS = (
     Column("level", whole=True),
     Column("because", whole=True),
 )
-_EFFECTIVE = (Column("principal"), Column("level"), Column("permissions"))
+_EFFECTIVE = (Column("principal"), Column("level"), Column("because"), Column("permissions"))
 
 LEVELS = ("none", "read", "edit", "manage")
 # As lists and the API spell them.
@@ -96,13 +96,19 @@ def list_(
 @commands.server
 @commands.output
 def check(session: Session, principal: str, folder: str | None, experiment: str | None, out: Output) -> None:
-    """Show what somebody may do at a place, rules and roles together."""
+    """Show what a user, service principal or group may do at a place, rules and roles together, and why.
+
+    Without a level: a role of your own gives some of reading only.
+    """
     from runyard.client import permissions
 
     _require_place(folder, experiment)
     found = permissions.effective(
         session.http, session.workspace, principal, path=folder, experiment_id=_id(session, experiment)
     )
+    if out.form != "json":
+        because = _because(found["reasons"]) or "no rule and no role here"
+        found = {**found, "because": because, "permissions": found["permissions"] or "none"}
     out.item(found, _EFFECTIVE)
 
 

@@ -35,14 +35,14 @@ def effective(
     path: str | None = None,
     experiment_id: str | None = None,
 ) -> Object:
-    """What a principal may do in a folder or an experiment, all rules and roles together.
+    """What a principal may do in a folder or an experiment, all rules and roles together, and why.
 
     Raises:
         ClientError: see `errors`.
     """
     query: Query = {"path": path, "experiment_id": experiment_id, "principal": principal}
-    found: Object | None = http.get(_at(workspace), query).get("effective")
-    return found or {"principal": principal, "level": None, "permissions": []}
+    found: Object = http.get(_at(workspace), query)["effective"]
+    return found
 
 
 def holders(

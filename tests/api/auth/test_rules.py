@@ -78,20 +78,36 @@ def test_the_rules_of_a_place_are_shown_nearest_first(team: Team, experiment: st
 
 
 @pytest.mark.parametrize(
-    ("who", "level", "holds"),
+    ("who", "level", "kinds"),
     [
-        ("contributor", None, True),
-        ("reader", "NO_PERMISSION", False),
-        ("owner", None, True),
-        ("admin", None, True),
-        ("stranger", None, False),
+        ("contributor", "CAN_EDIT", ["role"]),
+        ("scientist", "CAN_EDIT", ["role"]),
+        ("reader", "NO_PERMISSION", ["rule"]),
+        ("owner", "CAN_MANAGE", ["owner"]),
+        ("admin", "CAN_MANAGE", ["administrator"]),
+        ("stranger", "NO_PERMISSION", []),
+        (GROUP, "CAN_EDIT", ["role"]),
     ],
 )
-def test_what_holds_for_somebody(team: Team, who: str, level: str | None, holds: bool) -> None:
+def test_what_holds_for_somebody(team: Team, who: str, level: str, kinds: list[str]) -> None:
     _set(team, "owner", "reader", "NO_PERMISSION", path="/").ok()
     told = team["owner"].get(RULES, {"path": "/a", "principal": who}).ok()["effective"]
-    assert (told["level"], "experiments/read" in told["permissions"]) == (level, holds)
-    assert team["owner"].get(RULES, {"path": "/a", "principal": GROUP}).ok()["effective"] is None
+    assert (told["level"], "experiments/read" in told["permissions"]) == (level, level != "NO_PERMISSION")
+    assert [why["kind"] for why in told["reasons"]] == kinds
+    # What an upload's ticket gives is part of writing, and no permission that anybody knows.
+    assert "metadata/artifacts/part" not in told["permissions"]
+
+
+def test_what_holds_for_a_group(team: Team) -> None:
+    _set(team, "owner", GROUP, "CAN_READ", path="/Shared").ok()
+    _set(team, "owner", "grouped", "CAN_MANAGE", path="/Shared").ok()
+    told = team["owner"].get(RULES, {"path": "/Shared/a", "principal": GROUP}).ok()["effective"]
+    assert told["level"] == "CAN_READ"
+    assert [(why["kind"], why["path"], why["group"]) for why in told["reasons"]] == [("rule", "/Shared", None)]
+    team["admin"].put(f"{NATIVE}/roles/Peeker", {"actions": ["experiments/read"]}).ok()
+    team["owner"].put(f"{NATIVE}/workspaces/{OWN}/members/stranger/Peeker").ok()
+    told = team["owner"].get(RULES, {"path": "/a", "principal": "stranger"}).ok()["effective"]
+    assert (told["level"], told["permissions"]) == (None, ["experiments/read"])
 
 
 def test_all_rules_are_shown_to_whoever_may_see_them(team: Team, experiment: str) -> None:

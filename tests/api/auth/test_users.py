@@ -189,8 +189,9 @@ def test_nobody_else_learns_anything_by_setting_passwords(team: Team) -> None:
 
 def test_tries_of_the_old_password_are_limited(team: Team) -> None:
     sent = {"password": NEW, "old_password": "not this one"}
-    codes = [team["admin"].put(f"{USERS}/admin/password", sent).status for _ in range(12)]
-    assert codes == [400] * 10 + [429] * 2
+    replies = [team["admin"].put(f"{USERS}/admin/password", sent) for _ in range(12)]
+    assert [reply.status for reply in replies] == [400] * 10 + [429] * 2
+    assert f"in {replies[-1].headers['retry-after']} seconds" in replies[-1].message
 
 
 def test_everything_is_noted_and_no_secret(team: Team) -> None:

@@ -116,19 +116,6 @@ class Rule(msgspec.Struct, frozen=True):
     inherited: bool = False
 
 
-class Effective(msgspec.Struct, frozen=True):
-    """What one principal may do at one place.
-
-    Attributes:
-        level: of the rule that decides; None where the roles in the workspace do.
-        permissions: all of them that it holds there.
-    """
-
-    principal: str
-    level: Level | None
-    permissions: frozenset[Permission]
-
-
 class Reason(msgspec.Struct, frozen=True):
     """Why somebody may do something at a place.
 
@@ -145,6 +132,21 @@ class Reason(msgspec.Struct, frozen=True):
     path: str | None = None
     experiment: int | None = None
     group: str | None = None
+
+
+class Effective(msgspec.Struct, frozen=True):
+    """What one principal may do at one place.
+
+    Attributes:
+        level: the highest of which it holds all; None where it holds some of reading only.
+        permissions: all of them that it holds there.
+        reasons: all that give it what it has, or take it.
+    """
+
+    principal: str
+    level: Level | None
+    permissions: frozenset[Permission]
+    reasons: list[Reason]
 
 
 class Holder(msgspec.Struct, frozen=True):

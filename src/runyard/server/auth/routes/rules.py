@@ -9,6 +9,7 @@ import msgspec
 from runyard.server.auth import records
 from runyard.server.auth.permissions import Permission
 from runyard.server.auth.routes.wire import KINDS, LEVEL_NAMES, LEVELS, Int64, Kind, LevelName, ListRequest
+from runyard.server.auth.rules import GRANTABLE
 from runyard.server.auth.service.grants import At, Rules
 from runyard.server.auth.service.holders import Holders
 from runyard.server.web import Call, Route
@@ -70,38 +71,6 @@ class RuleShown(msgspec.Struct):
     inherited: bool
 
 
-class EffectiveShown(msgspec.Struct):
-    """What a principal may do at a place.
-
-    Attributes:
-        level: of the rule that decides; null where the roles in the workspace do, or for its owners.
-        permissions: all that it holds there.
-    """
-
-    principal: str
-    level: LevelName | None
-    permissions: list[str]
-
-
-class RulesPage(msgspec.Struct):
-    """Rules: at a place the nearest first, else folders' by path and then experiments'.
-
-    Attributes:
-        effective: what they come to, when a place and a user or service principal were named.
-    """
-
-    items: list[RuleShown]
-    next_page_token: str | None
-    effective: EffectiveShown | None
-
-
-class AccessRequest(ListRequest):
-    """Asks who may do what in a folder or with an experiment; one of them."""
-
-    path: str | None = None
-    experiment_id: Int64 | None = None
-
-
 class ReasonShown(msgspec.Struct):
     """Why: somebody administers the server, owns the workspace, or has a rule or a role.
 
@@ -116,6 +85,40 @@ class ReasonShown(msgspec.Struct):
     path: str | None
     experiment_id: str | None
     group: str | None
+
+
+class EffectiveShown(msgspec.Struct):
+    """What a principal may do at a place.
+
+    Attributes:
+        level: what it may do in all; null where a custom role gives only some of what reading takes.
+        permissions: all that it holds there.
+        reasons: what decides; none where neither a rule nor a role says anything.
+    """
+
+    principal: str
+    level: LevelName | None
+    permissions: list[str]
+    reasons: list[ReasonShown]
+
+
+class RulesPage(msgspec.Struct):
+    """Rules: at a place the nearest first, else folders' by path and then experiments'.
+
+    Attributes:
+        effective: what they come to, when a place and a principal were named.
+    """
+
+    items: list[RuleShown]
+    next_page_token: str | None
+    effective: EffectiveShown | None
+
+
+class AccessRequest(ListRequest):
+    """Asks who may do what in a folder or with an experiment; one of them."""
+
+    path: str | None = None
+    experiment_id: Int64 | None = None
 
 
 class HolderShown(msgspec.Struct):
@@ -176,8 +179,7 @@ class RuleRoutes:
             at = At(sent.path, sent.experiment_id)
             page = await self._rules.at(call.principal, at, who, limit, token)
             if who is not None:
-                found = await self._rules.effective(call.principal, at, who)
-                effective = None if found is None else _effective(found)
+                effective = _effective(await self._holders.effective(call.principal, at, who))
         return RulesPage([_shown(rule) for rule in page.items], page.next_token, effective)
 
     async def set(self, call: Call) -> Done:
@@ -202,7 +204,13 @@ class RuleRoutes:
 
 
 def _holder(found: records.Holder) -> HolderShown:
-    reasons = [
+    level = None if found.level is None else LEVEL_NAMES[found.level]
+    kind = KINDS[found.kind]
+    return HolderShown(found.name, kind, found.display_name, level, _reasons(found.reasons))
+
+
+def _reasons(found: list[records.Reason]) -> list[ReasonShown]:
+    return [
         ReasonShown(
             kind=one.kind,
             role=one.role,
@@ -210,10 +218,8 @@ def _holder(found: records.Holder) -> HolderShown:
             experiment_id=None if one.experiment is None else str(one.experiment),
             group=one.group,
         )
-        for one in found.reasons
+        for one in found
     ]
-    level = None if found.level is None else LEVEL_NAMES[found.level]
-    return HolderShown(found.name, KINDS[found.kind], found.display_name, level, reasons)
 
 
 def _shown(rule: records.Rule) -> RuleShown:
@@ -231,5 +237,6 @@ def _effective(found: records.Effective) -> EffectiveShown:
     return EffectiveShown(
         principal=found.principal,
         level=None if found.level is None else LEVEL_NAMES[found.level],
-        permissions=[p.value for p in Permission if p in found.permissions],
+        permissions=[p.value for p in GRANTABLE if p in found.permissions],
+        reasons=_reasons(found.reasons),
     )

@@ -12,15 +12,14 @@ import msgspec
 
 from runyard.server.auth import names
 from runyard.server.auth.permissions import Level, Permission
-from runyard.server.auth.records import Effective, Page, Rule
-from runyard.server.auth.service.access import access_of
+from runyard.server.auth.records import Page, Rule
 from runyard.server.auth.service.activity import note
 from runyard.server.auth.service.members import must_be_somebody
 from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.service.policy import require, sees
 from runyard.server.auth.store import grants as store
 from runyard.server.auth.store import groups, held, principals
-from runyard.server.auth.types import Identity, Place, Principal, PrincipalKind, WorkspaceRef, ancestors
+from runyard.server.auth.types import Place, Principal, WorkspaceRef, ancestors
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
 
@@ -156,26 +155,6 @@ class Rules:
             return Page([rule for rule, _ in page.items], page.next_token)
 
         return await self._database.read(read)
-
-    async def effective(self, principal: Principal, at: At, name: str) -> Effective | None:
-        """What a user or service principal may do at a place, by its roles, its groups' and all rules; None
-        for a group, which does nothing itself.
-
-        Raises:
-            NotFound: there is no such place for the caller, or no such principal.
-        """
-
-        def read(connection: Connection) -> Effective | None:
-            place = self._admitted(connection, principal, at, READ)
-            target = must_be_somebody(name, principals.find(connection, name.lower()), "principal")
-            if target.kind is PrincipalKind.GROUP:
-                return None
-            identity = Identity(target.id, target.name, target.kind, target.is_admin)
-            access = access_of(connection, identity, principal.workspace.id)
-            held = frozenset(p for p in Permission if p.of_experiments and access.allows(p, place))
-            return Effective(target.name, access.level(place), held)
-
-        return await self._database.read_point(read)
 
     def _next(
         self,

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from runyard.server.auth.permissions import OF_EXPERIMENTS, OF_LEVEL, Level, Permission
-from runyard.server.auth.records import Holder, Page, Reason
-from runyard.server.auth.rules import BUILT_IN, OWNER, permissions_of
+from runyard.server.auth.records import Effective, Holder, Page, Reason
+from runyard.server.auth.rules import BUILT_IN, GRANTABLE, OWNER, permissions_of
 from runyard.server.auth.service.access import compose
 from runyard.server.auth.service.grants import At, FindPlaces, admitted
+from runyard.server.auth.service.members import must_be_somebody
 from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.store import holders as store
+from runyard.server.auth.store import principals
 from runyard.server.auth.store import roles as role_store
-from runyard.server.auth.types import Access, Place, Principal, RoleDefinition, ancestors
+from runyard.server.auth.types import Access, Identity, Place, Principal, RoleDefinition, ancestors
 from runyard.server.db import Connection, Database
 
 # Principals that are looked at together.
@@ -59,10 +61,48 @@ class Holders:
 
         return await self._database.read(read)
 
+    async def effective(self, principal: Principal, at: At, name: str) -> Effective:
+        """What a user, service principal or group may do at a place, and why.
+
+        Raises:
+            NotFound: there is no such place for the caller, or no such principal.
+            PermissionDenied: the caller may not read the rules there.
+        """
+
+        def read(connection: Connection) -> Effective:
+            place = admitted(connection, self._find_places, principal, at, Permission.RULE_READ)
+            target = must_be_somebody(name, principals.find(connection, name.lower()), "principal")
+            identity = Identity(target.id, target.name, target.kind, target.is_admin)
+            custom = {role.name: role for role in role_store.custom(connection)}
+            grants = store.grants_of(
+                connection, principal.workspace.id, ancestors(place.name), place.experiment, identity.id
+            )
+            access, reasons = _decided(identity, grants, custom, place)
+            held = frozenset(p for p in GRANTABLE if p.of_experiments and access.allows(p, place))
+            level = _level(access, place)
+            return Effective(target.name, level if held else Level.NONE, held, reasons)
+
+        return await self._database.read_point(read)
+
 
 def _holder(found: store.Holder, custom: Mapping[str, RoleDefinition], place: Place) -> Holder | None:
     """What somebody may do at a place, and why; None if it may not even read."""
-    identity, grants = found.identity, found.grants
+    access, reasons = _decided(found.identity, found.grants, custom, place)
+    if not access.allows(Permission.EXPERIMENT_READ, place):
+        return None
+    one = found.identity
+    return Holder(one.name, one.kind, found.display_name, _level(access, place), reasons)
+
+
+def _level(access: Access, place: Place) -> Level | None:
+    """The highest level of which all is held at a place."""
+    return next((level for level in _LEVELS if all(access.allows(p, place) for p in OF_LEVEL[level])), None)
+
+
+def _decided(
+    identity: Identity, grants: list[store.Grant], custom: Mapping[str, RoleDefinition], place: Place
+) -> tuple[Access, list[Reason]]:
+    """What somebody may do at a place, by what it has there, and why."""
     folders: dict[str, Level] = {}
     experiments: dict[int, Level] = {}
     for grant in grants:
@@ -73,12 +113,9 @@ def _holder(found: store.Holder, custom: Mapping[str, RoleDefinition], place: Pl
             experiments[place.experiment] = max(grant.level, own)
     roles = [grant.role for grant in grants if grant.role is not None]
     access = compose(identity, roles, custom, folders=folders, experiments=experiments)
-    if not access.allows(Permission.EXPERIMENT_READ, place):
-        return None
-    level = next((level for level in _LEVELS if all(access.allows(p, place) for p in OF_LEVEL[level])), None)
     reasons = [Reason("administrator")] if identity.is_admin else _reasons(access, grants, custom, place)
     reasons.sort(key=lambda reason: (reason.role or "", reason.group or ""))
-    return Holder(identity.name, identity.kind, found.display_name, level, reasons)
+    return access, reasons
 
 
 def _reasons(

@@ -111,7 +111,8 @@ class Passwords:
             wait = 1.0
         if wait:
             self._tell(name, address, limited=True)
-            raise LimitExceeded(f"Too many failed sign-ins; try again in {int(wait) + 1} seconds.")
+            seconds = int(wait) + 1
+            raise LimitExceeded(f"Too many failed sign-ins; try again in {seconds} seconds.", wait=seconds)
         for key in keys:
             self._attempts.note(key, now)
 

@@ -104,7 +104,25 @@ def page(
     """
     place = {"workspace": workspace, "paths": list(paths), "experiment": experiment}
     rows = connection.rows(_page, after=after, count=count, **place)
-    held: dict[int, list[Grant]] = {row[0]: [] for row in rows}
+    held = _grants(connection, workspace, paths, experiment, [row[0] for row in rows])
+    return [
+        Holder(Identity(row[0], row[1], PrincipalKind(row[2]), bool(row[3])), row[4], held[row[0]])
+        for row in rows
+    ]
+
+
+def grants_of(
+    connection: Connection, workspace: int, paths: Sequence[str], experiment: int, principal_id: int
+) -> list[Grant]:
+    """All that one principal has at a place; see `page`."""
+    return _grants(connection, workspace, paths, experiment, [principal_id])[principal_id]
+
+
+def _grants(
+    connection: Connection, workspace: int, paths: Sequence[str], experiment: int, principals: Sequence[int]
+) -> dict[int, list[Grant]]:
+    """What some have at a place, by themselves and through their groups."""
+    held: dict[int, list[Grant]] = {one: [] for one in principals}
     # Who gets what somebody has, and through which group.
     getters: dict[int, list[tuple[int, str | None]]] = {one: [(one, None)] for one in held}
     for member, group, name in connection.rows(_groups, ids=list(held)):
@@ -125,7 +143,4 @@ def page(
     for owner, grant in given:
         for member, group in getters[owner]:
             held[member].append(grant._replace(group=group))
-    return [
-        Holder(Identity(row[0], row[1], PrincipalKind(row[2]), bool(row[3])), row[4], held[row[0]])
-        for row in rows
-    ]
+    return held
