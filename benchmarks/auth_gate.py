@@ -13,11 +13,12 @@ from typing import Any
 from benchmarks.auth_data import Shared, Size, make_shared
 from runyard.server.auth import Permission, Principal
 from runyard.server.auth.service.cookies import SessionCookie
+from runyard.server.auth.service.entry import Entry
 from runyard.server.auth.service.gate import Gate
 from runyard.server.auth.service.passwords import Passwords
 from runyard.server.db.database import Database, open_dialect
 from runyard.server.tracking.service import WorkspaceContents
-from runyard.server.workspaces.service import Directory, Usage, Workspaces
+from runyard.server.workspaces.service import Directory, Usage, Workspaces, find_names
 
 _KEPT, _ANEW = 20_000, 200
 
@@ -53,7 +54,7 @@ def gate_cost(size: Size, progress: Callable[[str], None]) -> GateCost:
 
 async def _measured(database: Database, passwords: Passwords, shared: Shared) -> GateCost:
     await Workspaces(database, WorkspaceContents(), Usage(database), lambda: None).ensure_default()
-    gate = Gate(database, Directory().find, passwords, SessionCookie())
+    gate = Gate(database, Entry(Directory().find, find_names), passwords, SessionCookie())
     await gate.look()
     first, last = (_scope(shared.tokens[at]) for at in (0, -1))
     anew_with_rules = await _anew(gate, first)

@@ -106,13 +106,39 @@ def test_who_may_not_in(team: Team, words: tuple[str, ...], input: str, code: in
     assert (result.exit_code, result.stdout) == (code, "")
     assert told in result.stderr
     assert len(input) < 2 or input not in result.stderr
+    assert "To sign in" not in result.stderr
     assert not (team.home("stranger") / "runyard" / "credentials.json").exists()
+
+
+def test_a_newcomer_is_told_where_to_go(team: Team, root: Run) -> None:
+    # Given somebody without a role
+    nora = team.joined("nora")
+    again = ("login", team.url, "--user", "nora", "--password-stdin")
+    nowhere = "You have no role in any workspace yet: ask an administrator of the server for one."
+    for words in (again, ("whoami",), ("experiment", "list")):
+        assert nowhere in nora(*words, input=PASSWORD).stderr
+    # When there is one, elsewhere
+    assert root("workspace", "create", "newcomers").exit_code == 0
+    assert root("workspace", "assign", "nora", "Contributor", "-w", "newcomers").exit_code == 0
+    # Then
+    for words in (again, ("whoami",), ("experiment", "list")):
+        told = nora(*words, input=PASSWORD).stderr
+        assert "You may enter: newcomers (`-w newcomers`" in told
+        assert "runyard workspace use newcomers`" in told
+    assert nora("whoami", "-w", "newcomers").stderr == ""
+    # A token for one workspace leads there, however it is sent.
+    token = nora("token", "create", "bound", "--only-workspace", "newcomers").stdout.strip()
+    other = team.person("nora's laptop")
+    assert other("login", team.url, "--token", input=f"{token}\n").stderr == ""
+    assert other("permission", "list").exit_code == other("experiment", "create", "/a").exit_code == 0
+    bound = {"RUNYARD_URL": team.url, "RUNYARD_TOKEN": token}
+    assert team.person("nobody")("experiment", "show", "/a", **bound).exit_code == 0
 
 
 def test_nobody_is_told_to_sign_in(team: Team) -> None:
     result = team.person("stranger")("experiment", "list", "--url", team.url)
     assert (result.exit_code, result.stdout) == (3, "")
-    assert "runyard login" in result.stderr
+    assert f"\nTo sign in: runyard login {team.url}\n" in result.stderr
 
 
 def test_a_token_of_the_environment_comes_first_and_that_is_told(team: Team, root: Run) -> None:

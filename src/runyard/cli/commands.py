@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from runyard.cli.output import Output
-from runyard.cli.session import Session
+from runyard.cli.session import SESSION, Session
 
 Decorated = Callable[..., Any]
 
@@ -72,8 +72,7 @@ def server(command: Decorated) -> Decorated:
     @click.option("-w", "--workspace", metavar="NAME", help="The workspace.  [env: RUNYARD_WORKSPACE]")
     @functools.wraps(command)
     def with_session(*args: Any, url: str | None, workspace: str | None, **kwargs: Any) -> Any:
-        session = Session(url, workspace)
-        click.get_current_context().call_on_close(session.close)
+        session = _opened(Session(url, workspace))
         return command(session, *args, **kwargs)
 
     return with_session
@@ -85,8 +84,7 @@ def server_only(command: Decorated) -> Decorated:
     @click.option("--url", metavar="URL", help="Address of the server.  [env: RUNYARD_URL]")
     @functools.wraps(command)
     def with_session(*args: Any, url: str | None, **kwargs: Any) -> Any:
-        session = Session(url, None)
-        click.get_current_context().call_on_close(session.close)
+        session = _opened(Session(url, None))
         return command(session, *args, **kwargs)
 
     return with_session
@@ -142,3 +140,11 @@ def pairs(values: Sequence[str], option: str) -> dict[str, str]:
             raise click.UsageError(f"{option} takes KEY=VALUE, not {text!r}.")
         found[key] = value
     return found
+
+
+def _opened(session: Session) -> Session:
+    """The session, kept for whoever tells of an error, and closed at the command's end."""
+    context = click.get_current_context()
+    context.meta[SESSION] = session
+    context.call_on_close(session.close)
+    return session

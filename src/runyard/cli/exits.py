@@ -42,14 +42,19 @@ def code_of(error: e.ClientError) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), REFUSED)
 
 
-def told(error: e.ClientError) -> str:
-    """An error as a person reads it, with what to do where the message doesn't say it."""
+def told(error: e.ClientError, url: str | None = None) -> str:
+    """An error as a person reads it, with what to do where the message doesn't say it.
+
+    Args:
+        error: what went wrong.
+        url: the server that the command spoke to, where one could have signed in before.
+    """
     text = "\n".join(safe(line) for line in error.message.split("\n"))
     if isinstance(error, e.Refused) and error.status >= 500 and error.request_id:
         if error.request_id not in text:
             text += f" (request {safe(error.request_id)})"
-    elif isinstance(error, e.NotSignedIn):
-        text += "\nTo sign in: runyard login URL"
+    elif isinstance(error, e.NotSignedIn) and url is not None:
+        text += f"\nTo sign in: runyard login {safe(url)}"
     elif isinstance(error, e.Unreachable) and "127.0.0.1:5000" in text:
         text += (
             "\nStart a server with `runyard server`, or name one: --url, RUNYARD_URL or `runyard login URL`."

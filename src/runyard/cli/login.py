@@ -12,7 +12,7 @@ import click
 from runyard.cli import asking, commands, texts
 from runyard.cli.commands import Command
 from runyard.cli.output import Column, Output
-from runyard.cli.session import Session
+from runyard.cli.session import DEFAULT_WORKSPACE, Session
 from runyard.client.errors import ClientError, ConfigurationError, NotFound, NotSignedIn
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ def login(
         made = _by_password(at, user, password_stdin, days) if user else _by_browser(at, out, browser, days)
     kept = _keep(known.home, at, made, place)
     _tell(out, at, made, kept, known.home)
+    with suppress(ClientError):
+        _tell_entry(out, Session(url or at.url, None))
 
 
 @click.command(cls=Command, examples=("runyard logout", "runyard logout https://ml.example.org"))
@@ -163,6 +165,7 @@ def whoami(session: Session, out: Output) -> None:
     if out.for_people and "server/users/write" in found["permissions"]:
         found = {**found, "permissions": "everything"}
     out.item({**found, "url": session.settings.url, "credential_source": source}, _ME)
+    _tell_entry(out, session, found)
 
 
 class _Made:
@@ -180,6 +183,8 @@ class _Made:
         self.id = str((told or {}).get("id", ""))
         self.name = str((told or {}).get("name", ""))
         self.expiry_time = (told or {}).get("expiry_time")
+        # A token for one workspace leads there; of others the server's default is told.
+        self.workspace = (told or {}).get("only_workspace")
 
 
 def _check(
@@ -218,7 +223,11 @@ def _by_token(at: Address) -> _Made:
     credential.check()
     with Http(at.url, None, credential) as http:
         me = identity.whoami(http)
-    return _Made({"expiry_time": me.get("expiry_time")}, credential.secret, me["name"])
+    there = me.get("workspace")
+    only = None if there == DEFAULT_WORKSPACE else there
+    return _Made(
+        {"expiry_time": me.get("expiry_time"), "only_workspace": only}, credential.secret, me["name"]
+    )
 
 
 def _by_password(at: Address, user: str, password_stdin: bool, days: int | None) -> _Made:
@@ -268,7 +277,7 @@ def _keep(home: Path, at: Address, made: _Made, place: Place | None = None) -> P
             raise
 
     def noted(known: Logins) -> None:
-        workspace = at.workspace or before.workspace
+        workspace = at.workspace or made.workspace or before.workspace
         known.servers[at.url] = logins.Login(made.user, workspace, made.id, kept)
         known.current = at.url
 
@@ -308,3 +317,20 @@ def _tell(out: Output, at: Address, made: _Made, kept: Place | None, home: Path)
     )
     for name in settings.overrides():
         out.note(f"{name} is set in the environment and comes first.")
+
+
+def _tell_entry(out: Output, session: Session, me: dict[str, Any] | None = None) -> None:
+    """Say which workspaces are there for somebody who may not enter the one in use."""
+    from runyard.client import identity, workspaces
+
+    if (me or identity.whoami(session.http))["workspace"] is not None:
+        return
+    found, more = workspaces.listing(session.http, limit=5)
+    if not found:
+        out.note("You have no role in any workspace yet: ask an administrator of the server for one.")
+        return
+    names, first = ", ".join(one["name"] for one in found), found[0]["name"]
+    out.note(
+        f"There is no workspace '{session.workspace}' that you may enter. You may enter: "
+        f"{names}{', ...' if more else ''} (`-w {first}`, or `runyard workspace use {first}`)."
+    )

@@ -9,7 +9,8 @@ import click
 
 from runyard import __version__
 from runyard.cli import exits
-from runyard.client.errors import ClientError
+from runyard.cli.session import SESSION
+from runyard.client.errors import ClientError, NotSignedIn
 
 
 class _Listed(NamedTuple):
@@ -86,7 +87,9 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ClientError as error:
-            click.echo(f"Error: {exits.told(error)}", err=True)
+            session = ctx.meta.get(SESSION)
+            url = session.settings.url if isinstance(error, NotSignedIn) and session is not None else None
+            click.echo(f"Error: {exits.told(error, url)}", err=True)
             ctx.exit(exits.code_of(error))
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)

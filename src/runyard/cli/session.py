@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from runyard.client.settings import Settings
 
 DEFAULT_WORKSPACE = "default"
+# Where a command's context keeps it.
+SESSION = "runyard.session"
 
 
 class Session:

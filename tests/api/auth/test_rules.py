@@ -103,7 +103,9 @@ def test_what_holds_for_a_group(team: Team) -> None:
     _set(team, "owner", "grouped", "CAN_MANAGE", path="/Shared").ok()
     told = team["owner"].get(RULES, {"path": "/Shared/a", "principal": GROUP}).ok()["effective"]
     assert told["level"] == "CAN_READ"
-    assert [(why["kind"], why["path"], why["group"]) for why in told["reasons"]] == [("rule", "/Shared", None)]
+    assert [(why["kind"], why["path"], why["group"]) for why in told["reasons"]] == [
+        ("rule", "/Shared", None)
+    ]
     team["admin"].put(f"{NATIVE}/roles/Peeker", {"actions": ["experiments/read"]}).ok()
     team["owner"].put(f"{NATIVE}/workspaces/{OWN}/members/stranger/Peeker").ok()
     told = team["owner"].get(RULES, {"path": "/a", "principal": "stranger"}).ok()["effective"]

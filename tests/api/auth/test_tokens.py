@@ -109,11 +109,15 @@ def test_administrators_make_tokens_for_programs_only(team: Team, signed_in: Api
 def test_a_token_of_one_workspace_opens_no_other_and_not_the_server(team: Team, signed_in: Api) -> None:
     made = signed_in.post(TOKENS, {"name": "x", "workspace": FOREIGN}).ok()
     assert made["workspace"] == FOREIGN
-    inside, outside = team.api.as_(made["token"], workspace=FOREIGN), team.api.as_(made["token"])
+    inside, outside = (team.api.as_(made["token"], workspace=name) for name in (FOREIGN, OWN))
     inside.post("experiments/create", {"name": "x"}).ok()
     assert outside.post("experiments/create", {"name": "x"}).status == 404
+    assert "You may enter: other (`-w other`" in outside.get("experiments/search").message
     for api in (inside, outside):
-        assert api.get(f"{NATIVE}/users").error == (403, "PERMISSION_DENIED")
+        refused = api.get(f"{NATIVE}/users")
+        assert refused.error == (403, "PERMISSION_DENIED")
+        assert "a token for one workspace gives nothing on the server" in refused.message
+        assert "a personal token that isn't bound to a workspace" in refused.message
         assert api.post(f"{NATIVE}/users", {"name": "eve"}).error == (403, "PERMISSION_DENIED")
         own = {"password": PASSWORD + "!", "old_password": PASSWORD}
         assert api.put(f"{NATIVE}/users/admin/password", own).error == (403, "PERMISSION_DENIED")
@@ -152,7 +156,54 @@ def test_a_tracking_token_tracks_for_an_hour_at_most(team: Team) -> None:
     assert _about(600_000, ten)
     elsewhere = team.of("foreigner", workspace=FOREIGN).post(f"{TOKENS}/tracking").ok()
     assert elsewhere["workspace"] == FOREIGN
-    assert team.api.as_(elsewhere["token"]).get("experiments/search").status == 404
+    assert team.api.as_(elsewhere["token"], workspace=OWN).get("experiments/search").status == 404
+
+
+@pytest.mark.parametrize("kind", ["tracking", "run", "personal"])
+def test_a_token_of_one_workspace_needs_not_name_it(team: Team, signed_in: Api, kind: str) -> None:
+    # Given
+    foreigner = team.of("foreigner", workspace=FOREIGN)
+    run = foreigner.run()
+    if kind == "personal":
+        made = signed_in.post(TOKENS, {"name": "x", "workspace": FOREIGN}).ok()
+    else:
+        made = foreigner.post(f"{TOKENS}/{kind}", {"run_id": run}).ok()
+    bound, named = team.api.as_(made["token"]), team.api.as_(made["token"], workspace=OWN)
+    # When, again and again, in whatever order
+    for _ in range(2):
+        # Then
+        assert bound.get("runs/get", {"run_id": run}).status == 200
+        assert named.get("runs/get", {"run_id": run}).error == (404, "RESOURCE_DOES_NOT_EXIST")
+        assert bound.get(WHOAMI).ok()["workspace"] == FOREIGN
+        assert bound.get(f"/w/{OWN}/api/2.0/mlflow/runs/get", {"run_id": run}).status == 404
+    bound.post("runs/log-metric", {"run_id": run, "key": "m", "value": 1, "timestamp": 1}).ok()
+    # A token for everything still means the default workspace
+    assert team["admin"].get(WHOAMI).ok()["workspace"] == OWN
+    assert team["foreigner"].get("experiments/search").status == 404
+
+
+def test_who_may_not_enter_is_told_where_to_go(team: Team) -> None:
+    refused = team["foreigner"].get("experiments/search")
+    assert refused.message == (
+        "There is no workspace 'default' that you may enter. You may enter: other (`-w other`, `runyard "
+        "workspace use other`, MLFLOW_WORKSPACE=other, or /w/other behind the server's address)."
+    )
+    nowhere = team["stranger"].get("experiments/search")
+    assert nowhere.message.endswith(
+        "You have no role in any workspace yet: ask an administrator of the server for one."
+    )
+    # Once there is a role, at once; a workspace in the trash is none to go to.
+    team.of("foreigner", workspace=FOREIGN).put(f"{NATIVE}/workspaces/{FOREIGN}/members/stranger/Reader").ok()
+    assert "You may enter: other" in team["stranger"].get("experiments/search").message
+    team["admin"].delete(f"{NATIVE}/workspaces/{FOREIGN}").ok()
+    assert "no role in any workspace" in team["stranger"].get("experiments/search").message
+    assert "no role in any workspace" in team["foreigner"].get("experiments/search").message
+
+
+def test_what_belongs_to_the_server_is_said_so(team: Team) -> None:
+    reply = team["owner"].request("PATCH", f"{NATIVE}/workspaces/{OWN}/quotas", {"limits": {}})
+    assert reply.error == (403, "PERMISSION_DENIED")
+    assert reply.message == "owner may not do this: only administrators of the server may."
 
 
 @pytest.mark.parametrize(
@@ -186,6 +237,10 @@ def test_tracking_and_run_tokens_administer_nothing(team: Team, kind: str) -> No
         ),
     ]
     assert {reply.error for reply in denied} == {(403, "PERMISSION_DENIED")}
+    # And none sends anybody to somebody who can't help.
+    assert not any("Ask an owner" in reply.message for reply in denied)
+    assert f"a {kind} token is for" in denied[-1].message
+    assert "send a personal token" in denied[-1].message
 
 
 class TestOfRuns:

@@ -10,9 +10,11 @@ import pytest
 
 from runyard.server.auth import Permission, Principal, WorkspaceRef
 from runyard.server.auth.service.cookies import SessionCookie
+from runyard.server.auth.service.entry import Entry
 from runyard.server.auth.service.gate import Gate
 from runyard.server.auth.service.passwords import Passwords
 from runyard.server.db import Connection, Database
+from runyard.server.workspaces.service import find_names
 from tests.api.auth.team import populate
 
 READ = Permission.EXPERIMENT_READ
@@ -23,7 +25,7 @@ class Watched:
     """A gate, and how often it looked something up; `forget` makes it forget during a look-up."""
 
     def __init__(self, database: Database, passwords: Passwords) -> None:
-        self.gate = Gate(database, self._find, passwords, SessionCookie())
+        self.gate = Gate(database, Entry(self._find, find_names), passwords, SessionCookie())
         self.looked = 0
         self.forget = False
 

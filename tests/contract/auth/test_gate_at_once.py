@@ -10,12 +10,13 @@ import pytest
 
 from runyard.server.auth import DEFAULT_WORKSPACE, Permission, Principal
 from runyard.server.auth.service.cookies import SessionCookie
+from runyard.server.auth.service.entry import Entry
 from runyard.server.auth.service.gate import Gate
 from runyard.server.auth.service.passwords import TRIES_OF_PAIR, Passwords
 from runyard.server.auth.store import access as store
 from runyard.server.db import Connection, Database
 from runyard.server.kernel.errors import LimitExceeded, RunyardError, Unauthenticated
-from runyard.server.workspaces.service import Directory
+from runyard.server.workspaces.service import Directory, find_names
 from runyard.server.workspaces.store.workspaces import insert_default
 from tests.api.principals import Headers, People, basic
 
@@ -59,14 +60,14 @@ def test_a_right_password_at_once_is_one_try(
 ) -> None:
     ann = people.user("ann", password=PASSWORD)
     people.role(ann, "Reader")
-    gate = Gate(database, Directory().find, passwords, SessionCookie())
+    gate = Gate(database, Entry(Directory().find, find_names), passwords, SessionCookie())
     found = asyncio.run(answers(database, gate, basic("ann", PASSWORD), AT_ONCE))
     assert found == ["ann"] * AT_ONCE
 
 
 def test_wrong_passwords_are_still_counted(database: Database, people: People, passwords: Passwords) -> None:
     people.user("ann", password=PASSWORD)
-    gate = Gate(database, Directory().find, passwords, SessionCookie())
+    gate = Gate(database, Entry(Directory().find, find_names), passwords, SessionCookie())
 
     async def guess() -> list[str]:
         found = [
@@ -96,7 +97,7 @@ def test_one_token_at_once_is_looked_up_once(
         return find(connection, digest)
 
     monkeypatch.setattr(store, "find_token", counted)
-    gate = Gate(database, Directory().find, passwords, SessionCookie())
+    gate = Gate(database, Entry(Directory().find, find_names), passwords, SessionCookie())
     # When
     found = asyncio.run(answers(database, gate, people.token(ann), AT_ONCE))
     # Then
@@ -108,6 +109,6 @@ def test_a_wrong_token_at_once_is_told_to_all(
     database: Database, people: People, passwords: Passwords
 ) -> None:
     people.user("ann")
-    gate = Gate(database, Directory().find, passwords, SessionCookie())
+    gate = Gate(database, Entry(Directory().find, find_names), passwords, SessionCookie())
     wrong = {"Authorization": "Bearer ryp_wrong"}
     assert asyncio.run(answers(database, gate, wrong, AT_ONCE)) == [Unauthenticated.__name__] * AT_ONCE

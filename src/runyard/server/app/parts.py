@@ -11,6 +11,7 @@ from functools import partial
 
 from runyard.server.artifacts import BlobStore, MultipartUploads, open_store
 from runyard.server.auth.service.cookies import SessionCookie
+from runyard.server.auth.service.entry import Entry
 from runyard.server.auth.service.failures import SignInFailures
 from runyard.server.auth.service.gate import Gate
 from runyard.server.auth.service.login_codes import LoginCodes
@@ -88,7 +89,7 @@ def make_parts(settings: Settings) -> Parts:
     cookie = SessionCookie(https=settings.public_url.startswith("https:"))
     directory, contents, usage = Directory(), WorkspaceContents(), Usage(database)
     find = directory.find
-    gate = Gate(database, find, passwords, cookie, login=not is_loopback(settings.host))
+    gate = Gate(database, Entry(find, find_names), passwords, cookie, login=not is_loopback(settings.host))
     deleted_files = DeletedFiles(database, blobs, usage, days=settings.trash_days)
     purger, trash = _trash(settings, database, blobs, usage, gate, deleted_files)
     return Parts(

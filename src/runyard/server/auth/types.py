@@ -221,6 +221,10 @@ class Access:
         """Whether nothing of the workspace's experiments is hidden from this principal."""
         return self.scope is None and Permission.EXPERIMENT_READ in self.permissions and not self.kept_out
 
+    def withholds(self, permission: Permission) -> bool:
+        """Whether the credential gives less than this, whatever its owner may do."""
+        return self._limit is not None and permission not in self._limit
+
     def admits(self, permission: Permission) -> bool:
         """Whether the permission is held anywhere in the workspace; where, `allows` decides."""
         if permission in self.permissions:

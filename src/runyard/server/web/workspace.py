@@ -7,12 +7,11 @@ from starlette.types import Scope
 from runyard.server.kernel.errors import InvalidArgument
 
 KEY = "runyard.workspace"
-DEFAULT = "default"
 _HEADER = b"x-mlflow-workspace"
 
 
 def choose_workspace(scope: Scope) -> None:
-    """Note the workspace's name in the scope, and take the prefix off the path.
+    """Note the workspace's name in the scope, or nothing for none, and take the prefix off the path.
 
     Raises:
         InvalidArgument: the prefix and the header disagree, or the header comes twice with two names.
@@ -40,4 +39,4 @@ def choose_workspace(scope: Scope) -> None:
                     field="X-MLFLOW-WORKSPACE",
                 )
             chosen = named or chosen
-    scope[KEY] = chosen or DEFAULT
+    scope[KEY] = chosen

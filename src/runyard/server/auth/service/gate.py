@@ -18,12 +18,14 @@ from runyard.server.auth.permissions import OF_ONE_WORKSPACE, OF_RUN_TOKEN, OF_U
 from runyard.server.auth.service import sessions
 from runyard.server.auth.service.access import access_of
 from runyard.server.auth.service.cookies import SessionCookie
+from runyard.server.auth.service.entry import Entry
 from runyard.server.auth.service.header import parsed
 from runyard.server.auth.service.passwords import Passwords, wrong
 from runyard.server.auth.service.policy import check_state, denied, missing
 from runyard.server.auth.store import access as store
 from runyard.server.auth.store import tokens as token_store
 from runyard.server.auth.types import (
+    DEFAULT_WORKSPACE,
     LOCAL,
     LOCAL_IDENTITY,
     Access,
@@ -48,8 +50,6 @@ STALE_SECONDS = 300.0
 MAX_KEPT = 10_000
 USE_NOTED_MS = 60_000
 
-FindWorkspace = Callable[[Connection, str], WorkspaceRef | None]
-
 
 class _Found(NamedTuple):
     """What a credential turned out to be, in one workspace."""
@@ -59,6 +59,8 @@ class _Found(NamedTuple):
     principal: Principal | None
     # The same principal without a workspace, for what needs none.
     anywhere: Principal
+    # Which workspaces are there for it, where this one isn't.
+    told: str = ""
 
 
 class Gate:
@@ -66,7 +68,7 @@ class Gate:
 
     Args:
         database: where principals live.
-        find_workspace: the workspace of a name, in a snapshot.
+        entry: finds workspaces.
         passwords: verifies them.
         cookie: finds a browser's session.
         login: whether everybody has to sign in even while there is no user.
@@ -75,7 +77,7 @@ class Gate:
     def __init__(
         self,
         database: Database,
-        find_workspace: FindWorkspace,
+        entry: Entry,
         passwords: Passwords,
         cookie: SessionCookie,
         *,
@@ -83,7 +85,7 @@ class Gate:
     ) -> None:
         self._database = database
         self._cookie = cookie
-        self._find_workspace = find_workspace
+        self._entry = entry
         self._passwords = passwords
         self._key = ids.new_secret_key()
         self._kept: dict[tuple[bytes, str], _Found] = {}
@@ -123,7 +125,7 @@ class Gate:
         Args:
             scope: the request's ASGI scope.
             permission: what the route declares.
-            workspace: the name of the workspace that the request chose.
+            workspace: the name of the workspace that the request chose; empty if it chose none.
 
         Raises:
             Unauthenticated: there is no credential, or it isn't valid (any more).
@@ -153,7 +155,7 @@ class Gate:
         if sent is None or not self._login_required:
             return None
         try:
-            found = (await self._find(sent, "default", _address(scope))).anywhere
+            found = (await self._find(sent, "", _address(scope))).anywhere
         except Unauthenticated:
             return None
         return None if _is_ticket(found) else msgspec.structs.replace(found, address=_address(scope))
@@ -298,18 +300,17 @@ class Gate:
         if token is not None:
             # Or it would be good for some seconds longer than it says.
             until = min(until, clock.monotonic() + (token.expiry_time - clock.now_ms()) / 1000)
-        chosen = self._find_workspace(connection, workspace)
-        only = None if token is None else token.workspace_id
-        if chosen is None or (only is not None and only != chosen.id):
-            return _Found(until, None, anywhere)
+        chosen = self._entry.find(connection, workspace, anywhere.only)
+        if chosen is None or anywhere.only not in (None, chosen.id):
+            return _Found(until, None, anywhere, self._entry.told(connection, anywhere))
         access = access_of(connection, identity, chosen.id, limit, scope)
         if not access.member or (chosen.state is WorkspaceState.DELETED and not access.owner):
-            return _Found(until, None, anywhere)
+            return _Found(until, None, anywhere, self._entry.told(connection, anywhere))
         return _Found(until, msgspec.structs.replace(anywhere, workspace=chosen, access=access), anywhere)
 
     def _find_local(self, connection: Connection, workspace: str) -> _Found:
         until = clock.monotonic() + KEPT_SECONDS
-        chosen = self._find_workspace(connection, workspace)
+        chosen = self._entry.find(connection, workspace)
         anywhere = Principal(LOCAL_IDENTITY, _NOWHERE, LOCAL.access, LOCAL.credential)
         if chosen is None:
             return _Found(until, None, anywhere)
@@ -355,12 +356,9 @@ def _admit(found: _Found, permission: Permission, workspace: str, scope: Mapping
     if permission is Permission.SIGNED_IN or permission.of_server:
         principal = principal or found.anywhere
         if permission.of_server and permission not in principal.access.permissions:
-            raise PermissionDenied(
-                f"{principal.name} may not do this: only administrators of the server may "
-                f"('{permission.value}')."
-            )
+            raise denied(principal, permission)
     elif principal is None or not _reaches(principal.workspace, permission):
-        raise missing(workspace)
+        raise missing(workspace or DEFAULT_WORKSPACE.name, found.told)
     elif not principal.access.admits(permission):
         raise denied(principal, permission)
     else:

@@ -8,6 +8,14 @@ from runyard.server.kernel.errors import NotFound, PermissionDenied
 
 _READS = ("/read", "public", "signedIn")
 _PARTIAL = (TokenKind.TRACKING, TokenKind.RUN, TokenKind.UPLOAD)
+# What a token gives at most, for who asks it for more.
+_GIVES = {
+    TokenKind.PERSONAL: "a token for one workspace gives nothing on the server as a whole",
+    TokenKind.TRACKING: "a tracking token is for experiments, runs, models and their files, and no more",
+    TokenKind.RUN: "a run token is for its run and that run's children, and no more",
+    TokenKind.SESSION: "this session is for one workspace",
+    TokenKind.UPLOAD: "an upload's ticket is good for the parts of the upload, and no more",
+}
 
 
 def require(principal: Principal, permission: Permission, place: Place | None = None) -> None:
@@ -105,13 +113,27 @@ def check_state(principal: Principal, permission: Permission) -> None:
 
 
 def denied(principal: Principal, permission: Permission, where: str = "") -> PermissionDenied:
-    """The error for what somebody may not do."""
-    return PermissionDenied(
-        f"{principal.name} may not do this{where}: it needs the permission '{permission.value}'. "
-        f"Ask an owner of the workspace '{principal.workspace.name}' for it."
-    )
+    """The error for what somebody may not do, with who or what helps."""
+    token = principal.token
+    if permission.of_server and not principal.identity.is_admin:
+        why = "only administrators of the server may."
+    elif token is not None and principal.access.withholds(permission):
+        unbound = " that isn't bound to a workspace" if permission.of_server else ""
+        why = f"{_GIVES[token.kind]}. Sign in, or send a personal token{unbound}."
+    else:
+        why = (
+            f"it needs the permission '{permission.value}'. Ask an owner of the workspace "
+            f"'{principal.workspace.name}' for it."
+        )
+    return PermissionDenied(f"{principal.name} may not do this{where}: {why}")
 
 
-def missing(workspace: str) -> NotFound:
-    """The error for a workspace that doesn't exist, or isn't there for the principal."""
-    return NotFound(f"There is no workspace '{workspace[:100]}' that you may enter.", field="workspace")
+def missing(workspace: str, told: str = "") -> NotFound:
+    """The error for a workspace that doesn't exist, or isn't there for the principal.
+
+    Args:
+        workspace: its name, as it was sent.
+        told: which ones the principal may enter.
+    """
+    text = f"There is no workspace '{workspace[:100]}' that you may enter. {told}"
+    return NotFound(text.rstrip(), field="workspace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from runyard.server.auth import names
@@ -10,13 +10,12 @@ from runyard.server.auth.records import Deleted
 from runyard.server.auth.rules import BUILT_IN, check_gives, check_patterns, check_scopes
 from runyard.server.auth.service.activity import note
 from runyard.server.auth.service.deleted import Deletion
+from runyard.server.auth.service.entry import WorkspaceNames
 from runyard.server.auth.store import roles as store
 from runyard.server.auth.types import Principal, RoleDefinition
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel.errors import InvalidArgument, NotFound
 
-# The names of workspaces by their ids.
-WorkspaceNames = Callable[[Connection, Sequence[int]], Mapping[int, str]]
 # How many of those who have a role are named when it can't be deleted.
 NAMED = 5
 

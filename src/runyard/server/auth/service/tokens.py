@@ -14,6 +14,7 @@ from runyard.server.auth import names
 from runyard.server.auth.permissions import Permission
 from runyard.server.auth.records import Page, Token
 from runyard.server.auth.service.access import access_of
+from runyard.server.auth.service.entry import FindWorkspace, WorkspaceNames
 from runyard.server.auth.service.issuing import (
     DAY,
     DEFAULT_DAYS,
@@ -28,7 +29,6 @@ from runyard.server.auth.service.issuing import (
 from runyard.server.auth.service.members import must_be_somebody
 from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.service.policy import missing, require
-from runyard.server.auth.service.roles import WorkspaceNames
 from runyard.server.auth.store import principals
 from runyard.server.auth.store import tokens as store
 from runyard.server.auth.types import Principal, RunFound, TokenKind, WorkspaceRef
@@ -44,7 +44,6 @@ AFTER_RUN = 3_600_000
 KEPT_DAYS = 30
 AT_ONCE = 1000
 
-FindWorkspace = Callable[[Connection, str], WorkspaceRef | None]
 # The run that a principal may write to; raises what it must be told otherwise.
 FindRun = Callable[[Transaction, Principal, str], RunFound]
 

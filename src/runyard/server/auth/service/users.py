@@ -12,10 +12,10 @@ from runyard.server.auth.records import Deleted, HeldRole, Page, User, UserDetai
 from runyard.server.auth.service import passwords as secrets
 from runyard.server.auth.service.activity import note
 from runyard.server.auth.service.deleted import Deletion
+from runyard.server.auth.service.entry import WorkspaceNames
 from runyard.server.auth.service.paging import begin, cut
 from runyard.server.auth.service.passwords import Passwords
 from runyard.server.auth.service.policy import require, require_whole
-from runyard.server.auth.service.roles import WorkspaceNames
 from runyard.server.auth.store import access as access_store
 from runyard.server.auth.store import groups as group_store
 from runyard.server.auth.store import principals as store
