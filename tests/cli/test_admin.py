@@ -187,6 +187,13 @@ def test_roles_are_made_from_files(team: Team, root: Run, tmp_path: Path) -> Non
         assert root("role", "delete", name, "--yes").exit_code == 0
     assert root("role", "delete", "Reader", "--yes").exit_code == 1
     assert root("role", "show", "Labeller").exit_code == 4
+    cut = root("role", "list", "-n", "2", "-o", "json")
+    assert ([one["name"] for one in read_json(cut)], "--limit" in cut.stderr) == (
+        ["Owner", "Contributor"],
+        True,
+    )
+    kept = root("role", "delete", "Reader", "--yes")
+    assert (kept.exit_code, kept.stderr) == (1, "Error: 'Reader' is built in and can't be deleted.\n")
 
 
 def test_who_may_do_everything_is_told_so(root: Run) -> None:
@@ -208,6 +215,16 @@ def test_permissions_of_places(team: Team, root: Run) -> None:
     assert root("permission", "set", "rosa", "CAN_EDIT", "--folder", "/perm").exit_code == 0
     assert _json(root, "permission", "set", "rosa", "can_read", "--folder", "/perm")["level"] == "CAN_READ"
     assert root("permission", "set", "rosa", "none", "-e", "/perm/b").exit_code == 0
+    # A folder in which nothing lies is told: its name may be a typing error.
+    for place, told in (
+        ("/", ""),
+        ("/perm/", ""),
+        ("/perm/a", ""),
+        ("perm", "No experiment lies in 'perm' yet that you may see. Did you mean '/perm'?\n"),
+        ("/typo", "No experiment lies in '/typo' yet that you may see.\n"),
+    ):
+        result = root("permission", "set", "root", "manage", "--folder", place)
+        assert (result.exit_code, result.stderr) == (0, told)
     assert [one["name"] for one in _json(rosa, "experiment", "list")] == ["/perm/a"]
     assert rosa("experiment", "rename", "/perm/a", "/perm/c").exit_code == 1
     found = _json(root, "permission", "list", "-e", "/perm/b", "--principal", "rosa")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import runyard.server
+from runyard.cli.activity import ACTIONS, TYPES
 from runyard.client.credentials import Credential
 from runyard.client.http import Http
 from tests.cli.conftest import Run, read_csv, read_json
@@ -113,6 +116,20 @@ def test_the_trash(root: Run) -> None:
     assert root("experiment", "show", ids[1], *at).exit_code == 4
 
 
+def test_a_purge_of_all_says_what_is_not_the_workspaces(team: Team, root: Run) -> None:
+    team.joined("gone")
+    assert root("user", "delete", "gone", "--yes").exit_code == 0
+    assert "of the whole server" in root("trash", "purge", "--help").stdout
+    would = root("trash", "purge", "--all", "--dry-run").stdout
+    assert "user" in would
+    assert "users of the whole server)" in would
+    # With a kind it is all of that kind.
+    would = root("trash", "purge", "--all", "--kind", "run", "--dry-run")
+    assert (would.exit_code, "user" in would.stdout) == (0, False)
+    assert root("trash", "purge", "--all", "--kind", "user", "--yes").exit_code == 0
+    assert _json(root, "trash", "list", "--kind", "user") == []
+
+
 def test_old_runs_of_an_experiment(team: Team, root: Run) -> None:
     # Given three runs, two of them old
     made = _json(root, "experiment", "create", "/old")["experiment_id"]
@@ -151,7 +168,7 @@ def test_old_runs_of_an_experiment(team: Team, root: Run) -> None:
         (("restore", "service_principal:12"), 4),
         (("purge", "user:alice", "--yes"), 4),
         (("purge",), 2),
-        (("purge", "--all", "--kind", "run"), 2),
+        (("purge", "run:1", "--kind", "run"), 2),
         (("purge", "run:1", "--all"), 2),
         (("list", "--experiment", "/a/name"), 2),
         (("list", "--before", "soon"), 2),
@@ -186,6 +203,9 @@ def test_who_did_what(team: Team, root: Run, tmp_path: Path) -> None:
     assert f"expiry_time={made_token['expiry_time'][:4]}-" in text
     everywhere = _json(root, "activity", "list", "--all-workspaces", "--action", "user.create", "-n", "0")
     assert "root" in {one["target"] for one in everywhere}
+    for wrong in (("--target", "foo:1"), ("--action", "bogus")):
+        told = root("activity", "list", *wrong)
+        assert (told.exit_code, told.stdout, "Types are artifact, experiment" in told.stderr) == (0, "", True)
     # When it is exported
     file = tmp_path / "activity.jsonl"
     export = ("activity", "export", "--target", f"experiment:{made}")
@@ -198,6 +218,16 @@ def test_who_did_what(team: Team, root: Run, tmp_path: Path) -> None:
     assert [row["action"] for row in read_csv(file.read_text())] == actions
     rows = read_csv(root(*export, "-o", "csv").stdout)
     assert [row["action"] for row in rows] == actions
+
+
+def test_what_is_noted_is_known() -> None:
+    """What is told where nothing was found: all types of things, and how all actions begin."""
+    noted = re.compile(r'note\(\s*\w+,\s*\w+,\s*"([a-z]+)[a-z._]*",\s*"([a-z_]+)"')
+    server = Path(runyard.server.__file__).parent
+    found = [pair for file in server.rglob("*.py") for pair in noted.findall(file.read_text())]
+    assert len(found) > 20
+    assert {kind for _, kind in found} <= set(TYPES)
+    assert {action for action, _ in found} <= set(ACTIONS)
 
 
 def test_whether_the_record_is_whole(root: Run) -> None:

@@ -30,9 +30,18 @@ def test_a_life_of_an_experiment(run: Run) -> None:
     assert told.startswith("In the trash: experiment '/cli/second life', until 20")
     assert undo == f"trash restore experiment:{number}"
     assert read_json(run("experiment", "show", number, "-o", "json"))["lifecycle_stage"] == "deleted"
+    again = run("experiment", "delete", number, "--yes")
+    assert (again.exit_code, again.stderr) == (4, f"Error: Experiment {number} is in the trash already.\n")
     assert run(*undo.split()).stdout == "Restored 1 experiment.\n"
     assert run("experiment", "delete", number, "--yes").exit_code == 0
     assert run("experiment", "restore", number).stdout == "Restored '/cli/second life'.\n"
+    again = run("experiment", "restore", number)
+    assert (again.exit_code, again.stderr) == (4, f"Error: Experiment {number} is active already.\n")
+    # A name is told as it is kept
+    renamed = run("experiment", "rename", number, "/cli/renamed/", "-o", "json")
+    assert read_json(renamed)["name"] == "/cli/renamed"
+    made = run("experiment", "create", "/cli/slash/")
+    assert made.stdout.startswith("Created experiment '/cli/slash', id ")
     assert read_json(run("experiment", "show", number, "-o", "json"))["lifecycle_stage"] == "active"
 
 

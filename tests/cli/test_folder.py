@@ -30,6 +30,11 @@ def test_folders_are_listed_and_moved(run: Run, farm: Farm) -> None:
     assert run(*words, "--dry-run").stdout == (
         "Would move 2 experiments, 1 in the trash from '/cli folders/a' to '/cli folders/b'.\n"
     )
+    merged = run("folder", "move", "/cli folders/a", "/cli folders", "--dry-run").stdout
+    assert merged == (
+        "Would move 2 experiments, 1 in the trash from '/cli folders/a' to '/cli folders'. '/cli folders' "
+        "holds 1 experiment already; they will lie together, under the rules of '/cli folders'.\n"
+    )
     refused = run(*words)
     assert (refused.exit_code, "--yes" in refused.stderr) == (2, True)
     moved = run(*words, "--yes", "-o", "json")

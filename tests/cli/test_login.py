@@ -270,7 +270,8 @@ def test_a_server_that_runs_keeps_its_data_folder(run: Run, server: Process) -> 
     words = ("user", "add", "root", "--admin", "--data", str(data), "--password-stdin")
     result = run(*words, input=PASSWORD)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "in use by another Runyard server" in result.stderr
+    assert "in use by a Runyard server (process " in result.stderr
+    assert "another --data" not in result.stderr
     assert "without --data" in result.stderr
 
 
@@ -289,7 +290,7 @@ def test_an_administrator_who_is_locked_out_gets_a_new_password(team: Team, tmp_
         # When it is tried beside the server that runs
         reset = ("user", "password", "ROOT", *data, "--password-stdin")
         refused = someone(*reset, input=new)
-        assert (refused.exit_code, "in use by another" in refused.stderr) == (1, True)
+        assert (refused.exit_code, "in use by a Runyard server" in refused.stderr) == (1, True)
     finally:
         process.end()
     # When, with the server stopped

@@ -49,6 +49,22 @@ _VERIFIED = (
     Column("unsealed", "number"),
     Column("message", head="broken"),
 )
+# What events are noted of, and how their actions begin.
+TYPES = (
+    "artifact",
+    "experiment",
+    "folder",
+    "group",
+    "model",
+    "role",
+    "run",
+    "service",
+    "token",
+    "user",
+    "workspace",
+)
+ACTIONS = (*TYPES, "login", "logout", "rule", "trash")
+_KNOWN = f" Types are {', '.join(TYPES)}; actions begin with one of them, or with {', '.join(ACTIONS[-4:])}."
 # As the server calls what `--output` chooses.
 _FORMATS = {"json": "jsonl", "csv": "csv"}
 
@@ -128,7 +144,8 @@ def list_(session: Session, asked: dict[str, Any], limit: int, out: Output) -> N
         return
     # All are of one workspace, unless all workspaces were asked for.
     columns = [column for column in _TABLE if column.key != "workspace" or asked["workspace"]]
-    out.rows(map(_for_people, found), columns, more=more, empty="There is no such event.")
+    hint = _KNOWN if asked["action"] or asked["target_type"] else ""
+    out.rows(map(_for_people, found), columns, more=more, empty=f"There is no such event.{hint}")
 
 
 @activity.command(

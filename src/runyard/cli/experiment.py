@@ -88,6 +88,7 @@ def create(
 
     tagged = commands.pairs(tags, "--tag")
     made = experiments.create(session.http, name, artifact_location=artifact_location, tags=tagged)
+    name = experiments.stored_name(name)
     out.done(f"Created experiment '{name}', id {made}.", {"experiment_id": made, "name": name})
 
 
@@ -102,6 +103,7 @@ def rename(session: Session, name: str, new_name: str, out: Output) -> None:
 
     found = experiments.find(session.http, name)
     experiments.rename(session.http, found.experiment_id, new_name)
+    new_name = experiments.stored_name(new_name)
     out.done(
         f"Renamed experiment {found.experiment_id} from '{found.name}' to '{new_name}'.",
         {"experiment_id": found.experiment_id, "name": new_name},

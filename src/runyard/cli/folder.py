@@ -73,12 +73,32 @@ def move(session: Session, path: str, to: str, dry_run: bool, yes: bool, out: Ou
 
     if dry_run or not yes:
         would = folders.move(session.http, path, to, dry_run=True)
+        together = _together(session, path, to, would["experiments"])
         if dry_run:
-            out.done(f"Would move {_told(would)} from '{path}' to '{to}'.", would)
+            out.done(f"Would move {_told(would)} from '{path}' to '{to}'.{together}", would)
             return
-        asking.sure(f"Move {_told(would)} from '{path}' to '{to}'?", yes=yes)
+        asking.sure(f"{together} Move {_told(would)} from '{path}' to '{to}'?".lstrip(), yes=yes)
     moved = folders.move(session.http, path, to)
     out.done(f"Moved {_told(moved)} from '{path}' to '{to}'.", moved)
+
+
+def _together(session: Session, path: str, to: str, moving: int) -> str:
+    """That something lies at the new path already, in words; nothing otherwise."""
+    from runyard.client import folders
+    from runyard.client.errors import NotFound
+
+    try:
+        below, _ = folders.listing(session.http, to)
+        inside, _ = folders.experiments(session.http, to)
+    except NotFound:
+        return ""
+    there = len(inside) + sum(one["experiments_below"] for one in below)
+    if path.startswith(f"{to.rstrip('/')}/"):
+        there -= moving  # what moves up is there now
+    if there <= 0:
+        return ""
+    holds = f" '{to}' holds {texts.count(there, 'experiment')} already; they will lie together"
+    return f"{holds}, under the rules of '{to}'."
 
 
 def _told(moved: dict[str, Any]) -> str:

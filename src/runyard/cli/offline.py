@@ -18,6 +18,10 @@ from runyard.server.process import StartError, folder
 from runyard.server.process import database as process_database
 from runyard.server.settings import Settings
 
+_INSTEAD = (
+    "Stop it first, or let it do this: an administrator gives the command without --data and --database."
+)
+
 
 def add_first_admin(
     name: str, password: str, *, display_name: str, email: str, data: str | None, database: str | None
@@ -74,9 +78,7 @@ def _opened(
             held.callback(opened.close)
             yield opened, settings
     except StartError as error:
-        raise click.ClickException(
-            f"{error} A server that runs is told by the same command without --data and --database."
-        ) from error
+        raise click.ClickException(str(error)) from error
     except InvalidArgument as error:
         raise click.UsageError(error.message) from error
     except RunyardError as error:
@@ -105,7 +107,7 @@ def _lock(held: ExitStack, settings: Settings, *, folder_was_named: bool) -> Non
     if folder_was_named or in_folder:
         folder.make(settings.data_folder)
         lock = settings.data_folder / folder.LOCK
-        held.enter_context(folder.locked(lock, f"The data folder {settings.data_folder}"))
+        held.enter_context(folder.locked(lock, f"The data folder {settings.data_folder}", _INSTEAD))
     if file is not None:
         lock = file.with_name(file.name + ".lock")
-        held.enter_context(folder.locked(lock, f"The database file {file}"))
+        held.enter_context(folder.locked(lock, f"The database file {file}", _INSTEAD))

@@ -161,6 +161,8 @@ def set_(
     permissions.put(session.http, session.workspace, principal, level, **place)
     message = f"'{principal}' has the permission '{level}' in {folder or experiment}."
     out.done(message, {"principal": principal, "level": permissions.LEVELS[level], **place})
+    if folder is not None:
+        _tell_if_empty(session, folder, out)
 
 
 @permission.command(examples=("runyard permission unset alice --folder /Shared/team",))
@@ -195,6 +197,29 @@ def _because(reasons: list[dict[str, Any]]) -> str:
                 text = f"rule on {where}"
         told.append(text if why["group"] is None else f"{text}, by group {why['group']}")
     return "; ".join(told)
+
+
+def _tell_if_empty(session: Session, folder: str, out: Output) -> None:
+    """Say that nothing lies in a folder: its name may be a typing error."""
+    if folder == "/" or _holds_any(session, folder):
+        return
+    meant = f"/{folder}"
+    hint = f" Did you mean '{meant}'?" if folder[:1] != "/" and _holds_any(session, meant) else ""
+    out.note(f"No experiment lies in '{folder}' yet that you may see.{hint}")
+
+
+def _holds_any(session: Session, folder: str) -> bool:
+    from runyard.client import experiments, folders
+    from runyard.client.errors import NotFound
+
+    try:
+        folders.listing(session.http, folder, limit=1)
+    except NotFound:
+        try:
+            experiments.get_by_name(session.http, folder)
+        except NotFound:
+            return False
+    return True
 
 
 def _require_place(folder: str | None, experiment: str | None) -> None:

@@ -26,13 +26,15 @@ def role() -> None:
 
 
 @role.command("list", examples=("runyard role list",))
+@commands.limit
 @commands.server_only
 @commands.output
-def list_(session: Session, out: Output) -> None:
+def list_(session: Session, limit: int, out: Output) -> None:
     """List roles."""
     from runyard.client import roles
 
-    out.rows(roles.listing(session.http), _LIST)
+    found, more = roles.listing(session.http, limit)
+    out.rows(found, _LIST, more=more)
 
 
 @role.command(examples=("runyard role show Reader", "runyard role show 'Data Scientist' -o json > role.json"))

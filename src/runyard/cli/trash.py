@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from runyard.client.trash import Wanted
 
 KINDS = ("workspace", "experiment", "run", "model", "artifact", "user", "service-principal", "group", "role")
+# What belongs to no workspace, or is one.
+OF_SERVER = ("workspace", "user", "service-principal", "group", "role")
+_ALL = (
+    "All that is in the trash; for administrators also workspaces, users, service principals, groups and "
+    "roles of the whole server."
+)
 
 _LIST = (
     Column("kind", "kind"),
@@ -111,7 +117,7 @@ def restore(session: Session, things: tuple[str, ...], out: Output) -> None:
 )
 @click.argument("things", metavar="[THING...]", nargs=-1)
 @_filtered
-@click.option("--all", "everything", is_flag=True, help="All that is in the trash.")
+@click.option("--all", "everything", is_flag=True, help=_ALL)
 @click.option("--dry-run", is_flag=True, help="Only tell what would go.")
 @commands.yes
 @commands.server
@@ -125,19 +131,23 @@ def purge(
     yes: bool,
     out: Output,
 ) -> None:
-    """Destroy what is in the trash for good, and free its space. This can't be undone."""
+    """Destroy what is in the trash for good, and free its space. This can't be undone.
+
+    Deleted workspaces, users, service principals, groups and roles belong to the whole server, whatever
+    workspace is in use.
+    """
     from runyard.client import trash as client
 
-    some = any(wanted)
-    if sum((bool(things), some, everything)) != 1:
+    if bool(things) == (everything or any(wanted)):
         raise click.UsageError("Say what to purge: THINGS, or --kind, --experiment, --before, or --all.")
     items = _named(session, things)
     if dry_run or not yes:
         would = client.purge(session.http, items, wanted, dry_run=True)
+        told = _told(would) if items else f"{_told(would)}{_where(would)}"
         if dry_run:
-            out.done(f"Would destroy {_told(would)}.", would)
+            out.done(f"Would destroy {told}.", would)
             return
-        asking.sure(f"Destroy {_told(would)} for good?", yes=yes)
+        asking.sure(f"Destroy {told} for good?", yes=yes)
     gone = client.purge(session.http, items, wanted, dry_run=False)
     rest = "" if gone.get("done", True) else " The server frees its space in the background."
     out.done(f"Destroyed {_told(gone)}.{rest}", gone)
@@ -156,6 +166,12 @@ def _named(session: Session, things: Sequence[str]) -> list[tuple[str, str]]:
         found.append((kind.replace("-", "_"), identifier))
     # Asked for only where everything is written as it must be.
     return [(kind, client.find(session.http, kind, identifier)) for kind, identifier in found]
+
+
+def _where(moved: dict[str, Any]) -> str:
+    """That something of it isn't the workspace's alone, in words."""
+    found = [kind.replace("-", " ") + "s" for kind in OF_SERVER if moved.get(f"{kind.replace('-', '_')}s")]
+    return f" ({' and '.join(found)} of the whole server)" if found else ""
 
 
 def _told(moved: dict[str, Any]) -> str:

@@ -120,7 +120,7 @@ def find_deleted(http: Http, name_or_id: str) -> Experiment:
     """
     if _is_id(name_or_id) or not name_or_id:
         return find(http, name_or_id)
-    name = name_or_id.rstrip("/") if name_or_id.startswith("/") else name_or_id
+    name = stored_name(name_or_id)
     quoted = name.replace("'", "''")
     found, _ = search(http, filter_text=f"name = '{quoted}'", view="deleted", limit=100)
     if len(found) > 1:
@@ -129,6 +129,11 @@ def find_deleted(http: Http, name_or_id: str) -> Experiment:
             f"Several experiments in the trash are called '{name}'; name one by its id: {ids}."
         )
     return found[0] if found else get_by_name(http, name)
+
+
+def stored_name(name: str) -> str:
+    """An experiment's name as the server keeps it: a path's trailing slash goes."""
+    return name.rstrip("/") if name.startswith("/") else name
 
 
 def quotas(http: Http, experiment_id: str) -> list[Object]:

@@ -10,13 +10,13 @@ from runyard.client.http import NATIVE, Http, Object, native_page, pages
 _AT = f"{NATIVE}/roles"
 
 
-def listing(http: Http) -> list[Object]:
-    """All roles: the built-in ones, then the custom ones by name.
+def listing(http: Http, limit: int = 0) -> tuple[list[Object], bool]:
+    """The built-in roles, then the custom ones by name, and whether there are more than `limit` (0: all).
 
     Raises:
         ClientError: see `errors`.
     """
-    return pages(native_page(http, _AT), 0)[0]
+    return pages(native_page(http, _AT), limit)
 
 
 def get(http: Http, name: str) -> Object:

@@ -11,6 +11,7 @@ from pathlib import Path
 from runyard.server.process.errors import StartError
 
 LOCK = "runyard.lock"
+OTHER_FOLDER = "Stop that one, or start this one with another --data."
 
 # What a group and all others may do.
 _READ, _ENTER = 0o044, 0o011
@@ -31,7 +32,7 @@ def make(folder: Path) -> None:
 
 
 @contextmanager
-def locked(file: Path, what: str) -> Iterator[None]:
+def locked(file: Path, what: str, instead: str = OTHER_FOLDER) -> Iterator[None]:
     """Hold a lock file for as long as this process needs what it stands for.
 
     The operating system lets go of it when the process ends, however it ends. The file stays, with the
@@ -40,6 +41,7 @@ def locked(file: Path, what: str) -> Iterator[None]:
     Args:
         file: the lock file; its folder exists.
         what: what it stands for, for the message: `The data folder /x`.
+        instead: what to do while a server holds it, for the message.
 
     Raises:
         StartError: another process holds it, or the folder can't be written.
@@ -49,7 +51,7 @@ def locked(file: Path, what: str) -> Iterator[None]:
     except OSError as error:
         raise StartError(f"{what} can't be used: {_reason(error)} ({file}).") from error
     try:
-        _take(descriptor, file, what)
+        _take(descriptor, file, what, instead)
         yield
     finally:
         os.close(descriptor)
@@ -71,14 +73,13 @@ def _is_open(file: Path) -> bool:
         return False
 
 
-def _take(descriptor: int, file: Path, what: str) -> None:
+def _take(descriptor: int, file: Path, what: str, instead: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
         raise StartError(
-            f"{what} is in use by another Runyard server (process {holder or 'unknown'}). "
-            "Stop that one, or start this one with another --data."
+            f"{what} is in use by a Runyard server (process {holder or 'unknown'}). {instead}"
         ) from error
     except OSError as error:
         raise StartError(f"{what} can't be locked: {_reason(error)} ({file}).") from error

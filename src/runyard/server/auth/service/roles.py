@@ -100,7 +100,7 @@ class Roles:
             NotFound: there is no such role.
             InvalidArgument: it is a built-in one, or somebody has it.
         """
-        _refuse_built_in(name)
+        _refuse_built_in(name, "deleted.")
 
         def mutate(tx: Transaction) -> Deleted:
             if store.lock(tx, name) is None:
@@ -142,10 +142,7 @@ def all_names(connection: Connection) -> list[str]:
     return [*BUILT_IN, *(role.name for role in store.custom(connection))]
 
 
-def _refuse_built_in(name: str) -> None:
+def _refuse_built_in(name: str, what: str = "changed; define a role of another name.") -> None:
     known = {built_in.lower(): built_in for built_in in BUILT_IN}
     if name.lower() in known:
-        raise InvalidArgument(
-            f"'{known[name.lower()]}' is built in and can't be changed; define a role of another name.",
-            field="name",
-        )
+        raise InvalidArgument(f"'{known[name.lower()]}' is built in and can't be {what}", field="name")

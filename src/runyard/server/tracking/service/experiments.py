@@ -226,11 +226,8 @@ class Experiments:
                 require(principal, Permission.EXPERIMENT_WRITE, found.place)
                 _admit_name(principal, found, name)
             if found.lifecycle is wanted:
-                state = "active" if wanted is Lifecycle.ACTIVE else "deleted"
-                raise NotFound(
-                    f"No Experiment with id={experiment_id} to change: it is {state} already.",
-                    field="experiment_id",
-                )
+                state = "active" if wanted is Lifecycle.ACTIVE else "in the trash"
+                raise NotFound(f"Experiment {experiment_id} is {state} already.", field="experiment_id")
             if wanted is Lifecycle.ACTIVE:
                 check_free(tx, principal.workspace.id, [(found.id, name)], "experiment_id")
             store.save(tx, found.id, name=name, lifecycle=wanted, now=now)
