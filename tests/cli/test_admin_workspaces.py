@@ -120,9 +120,7 @@ def test_a_purge_of_all_says_what_is_not_the_workspaces(team: Team, root: Run) -
     team.joined("gone")
     assert root("user", "delete", "gone", "--yes").exit_code == 0
     assert "of the whole server" in root("trash", "purge", "--help").stdout
-    would = root("trash", "purge", "--all", "--dry-run").stdout
-    assert "user" in would
-    assert "users of the whole server)" in would
+    assert "users of the whole server)" in root("trash", "purge", "--all", "--dry-run").stdout
     # With a kind it is all of that kind.
     would = root("trash", "purge", "--all", "--kind", "run", "--dry-run")
     assert (would.exit_code, "user" in would.stdout) == (0, False)

@@ -27,9 +27,11 @@ def make_administrator(data: Path) -> None:
 
 
 def make_scientist(url: str) -> str:
-    """Make the user `ada` with the role Data Scientist; returns a token of hers."""
+    """Make `ada`, a Data Scientist in `default` and `elsewhere`; returns a token of hers."""
     _send(url, _ADMIN, "POST", "users", {"name": NAME, "password": PASSWORD})
-    _send(url, _ADMIN, "PUT", f"workspaces/default/members/{NAME}/Data%20Scientist")
+    _send(url, _ADMIN, "POST", "workspaces", {"name": "elsewhere"})
+    for workspace in ("default", "elsewhere"):
+        _send(url, _ADMIN, "PUT", f"workspaces/{workspace}/members/{NAME}/Data%20Scientist")
     token: str = _send(url, NAME, "POST", "tokens", {"name": "compat"})["token"]
     return token
 
