@@ -31,11 +31,16 @@ def test_a_life_of_an_experiment(run: Run) -> None:
     assert undo == f"trash restore experiment:{number}"
     assert read_json(run("experiment", "show", number, "-o", "json"))["lifecycle_stage"] == "deleted"
     again = run("experiment", "delete", number, "--yes")
-    assert (again.exit_code, again.stderr) == (4, f"Error: Experiment {number} is in the trash already.\n")
+    told = f"Experiment {number} ('/cli/second life') is in the trash already.\n"
+    assert (again.exit_code, again.stdout, again.stderr) == (0, "", told)
     assert run(*undo.split()).stdout == "Restored 1 experiment.\n"
     assert run("experiment", "delete", number, "--yes").exit_code == 0
     assert run("experiment", "restore", number).stdout == "Restored '/cli/second life'.\n"
     again = run("experiment", "restore", number)
+    told = f"Experiment {number} ('/cli/second life') is active already.\n"
+    assert (again.exit_code, again.stdout, again.stderr) == (0, "", told)
+    assert read_json(run("experiment", "restore", number, "-o", "json")) == {"restored": []}
+    again = run("experiment", "restore", number, "--name", "/cli/else")
     assert (again.exit_code, again.stderr) == (4, f"Error: Experiment {number} is active already.\n")
     # A name is told as it is kept
     renamed = run("experiment", "rename", number, "/cli/renamed/", "-o", "json")
@@ -71,7 +76,7 @@ def test_an_experiment_comes_back_though_its_name_is_taken(run: Run) -> None:
     # When only one is left in the trash, its name is enough
     assert run("experiment", "rename", "/cli/it's/twice", "/cli/third").exit_code == 0
     assert run("experiment", "restore", "/cli/it's/twice/").exit_code == 0
-    assert run("experiment", "restore", "/cli/it's/twice").exit_code == 4
+    assert "is active already" in run("experiment", "restore", "/cli/it's/twice").stderr
     assert run("experiment", "restore", "1", "2", "--name", "x").exit_code == 2
 
 

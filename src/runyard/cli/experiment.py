@@ -121,15 +121,20 @@ def delete(session: Session, names: tuple[str, ...], yes: bool, out: Output) -> 
     """Move experiments with all their runs to the trash."""
     from runyard.client import experiments, trash
 
-    found = [experiments.find(session.http, name) for name in names]
+    named = [experiments.find(session.http, name) for name in names]
+    found = _others(named, "deleted", "in the trash", out)
     told = ", ".join(f"'{one.name}'" for one in found)
-    asking.sure(f"Move {told} with all runs to the trash?", yes=yes)
+    if found:
+        asking.sure(f"Move {told} with all runs to the trash?", yes=yes)
     for one in found:
         experiments.delete(session.http, one.experiment_id)
     names_of = {one.experiment_id: one.name for one in found}
-    purge_time = trash.entry(session.http, "experiment", found[-1].experiment_id).get("purge_time")
-    message = texts.all_in_trash("experiment", names_of, purge_time)
-    out.done(message, {"deleted": list(names_of), "purge_time": purge_time})
+    if found:
+        purge_time = trash.entry(session.http, "experiment", found[-1].experiment_id).get("purge_time")
+        message = texts.all_in_trash("experiment", names_of, purge_time)
+        out.done(message, {"deleted": list(names_of), "purge_time": purge_time})
+    elif not out.for_people:
+        out.done("", {"deleted": [], "purge_time": None})
 
 
 @experiment.command(
@@ -145,12 +150,23 @@ def restore(session: Session, names: tuple[str, ...], new_name: str | None, out:
 
     if new_name is not None and len(names) > 1:
         raise click.UsageError("--name gives one experiment its name; restore the others by themselves.")
-    found = [experiments.find_deleted(session.http, name) for name in names]
+    named = [experiments.find_deleted(session.http, name) for name in names]
+    # One that is to get another name isn't as it is wanted: the server says what to do.
+    found = named if new_name is not None else _others(named, "active", "active", out)
     for one in found:
         experiments.restore(session.http, one.experiment_id, new_name)
     told = ", ".join(f"'{one.name}'" for one in found)
     under = "" if new_name is None else f" as '{new_name}'"
-    out.done(f"Restored {told}{under}.", {"restored": [one.experiment_id for one in found]})
+    if found or not out.for_people:
+        out.done(f"Restored {told}{under}.", {"restored": [one.experiment_id for one in found]})
+
+
+def _others(named: list[Experiment], stage: str, where: str, out: Output) -> list[Experiment]:
+    """Those that aren't in a stage yet; of the others it is said that they are: there is nothing to do."""
+    for one in named:
+        if one.lifecycle_stage == stage:
+            out.note(f"Experiment {one.experiment_id} ('{one.name}') is {where} already.")
+    return [one for one in named if one.lifecycle_stage != stage]
 
 
 def _item(found: Experiment) -> dict[str, Any]:
