@@ -13,7 +13,6 @@ _GIVES = {
     TokenKind.PERSONAL: "a token for one workspace gives nothing on the server as a whole",
     TokenKind.TRACKING: "a tracking token is for experiments, runs, models and their files, and no more",
     TokenKind.RUN: "a run token is for its run and that run's children, and no more",
-    TokenKind.SESSION: "this session is for one workspace",
     TokenKind.UPLOAD: "an upload's ticket is good for the parts of the upload, and no more",
 }
 
