@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from runyard import __version__
 from runyard.server.auth.service import sessions
+from runyard.server.auth.store import tokens
 from runyard.server.auth.tables import principal, token
 from runyard.server.db import Query
 from runyard.server.kernel import clock
@@ -246,7 +247,7 @@ def test_a_new_password_ends_every_session(
     assert browser.get(NATIVE).status == 200
     # When another process gives it one
     with people.changing(database_url) as tx:
-        assert sessions.end_sessions(tx, tx.value(_ids)) == 1
+        assert tokens.drop_sessions(tx, tx.value(_ids)) == 1
     # Then it takes five seconds at most
     _pass_time(monkeypatch, 5_001)
     assert browser.get(NATIVE).status == 401

@@ -6,19 +6,23 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import null, update
 
+from runyard.server.auth.service import issuing, sessions
+from runyard.server.auth.store import access, tokens
+from runyard.server.auth.store import sessions as session_store
 from runyard.server.auth.tables import token as token_table
 from runyard.server.auth.types import TokenKind
 from runyard.server.db import Query
 from runyard.server.kernel import clock
-from tests.api.auth.team import NATIVE, OWN, Team, opened
+from tests.api.auth.team import NATIVE, OWN, PASSWORD, Team, opened
 from tests.api.conftest import Api, Reply
 from tests.api.test_artifacts import BYTES, PROXY, get, root
 from tests.api.test_multipart import MPU, complete
 
 TOKENS = f"{NATIVE}/tokens"
 DENIED, MISSING = (403, "PERMISSION_DENIED"), (404, "RESOURCE_DOES_NOT_EXIST")
+ENDED = (401, "UNAUTHENTICATED")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class Upload:
     def send(self, api: Api, part: int = 1) -> Reply:
         """Send a part as whoever `api` is."""
         return api.request("PUT", self.urls[part - 1], content=b"part", headers=BYTES)
+
+    def abort(self) -> Reply:
+        """Abort it as whoever began it."""
+        return self.api.post(f"{MPU}/abort/{self.folder}", {"path": "big.bin", "upload_id": self.id})
 
 
 def begin(api: Api, run: str) -> Upload:
@@ -132,6 +140,126 @@ def test_that_of_a_run_token_reaches_its_run_only(team: Team) -> None:
     bearer = team.api.as_(own.ticket)
     assert own.send(bearer).status == 200
     assert other.send(bearer).error == MISSING
+
+
+def test_it_is_for_one_upload(team: Team, upload: Upload) -> None:
+    bearer = team.api.as_(upload.ticket)
+    other = begin(upload.api, upload.folder.split("/")[2])
+    refused = other.send(bearer)
+    assert refused.error == DENIED
+    assert "another upload" in refused.message
+    assert upload.send(bearer).status == 200
+    # And those from before they were bound are for none
+    unbound = update(token_table).where(token_table.c.upload == upload.id).values(upload=null())
+    with opened(team.url) as database:
+        database.write_from_thread(lambda tx: tx.execute(Query(unbound)))
+    _revoke(team, team["owner"].post(TOKENS, {"name": "any"}).ok()["id"])
+    assert upload.send(bearer).error == DENIED
+
+
+def _revoke(team: Team, token: str) -> None:
+    team["admin"].delete(f"{TOKENS}/{token}").ok()
+
+
+def test_it_ends_with_the_token_that_made_it(team: Team) -> None:
+    scientist = team["scientist"]
+    run = scientist.run()
+    made = scientist.post(TOKENS, {"name": "of a job"}).ok()
+    upload, other = begin(team.api.as_(made["token"]), run), begin(scientist, run)
+    assert upload.send(team.api.as_(upload.ticket)).status == 200
+    _revoke(team, made["id"])
+    assert upload.send(team.api.as_(upload.ticket)).error == ENDED
+    assert other.send(team.api.as_(other.ticket)).status == 200
+
+
+def test_what_is_being_revoked_makes_none(team: Team) -> None:
+    """Another process may know a revoked token for five seconds, and a ticket is good for a day."""
+    scientist = team["scientist"]
+    run = scientist.run()
+    made = scientist.post(TOKENS, {"name": "of a job"}).ok()
+    job = team.api.as_(made["token"])
+    folder = root(job, run)
+    with opened(team.url) as database:
+        database.write_from_thread(lambda tx: tokens.drop(tx, int(made["id"])))
+    refused = job.post(f"{MPU}/create/{folder}", {"path": "big.bin", "num_parts": 2})
+    assert refused.error == ENDED
+    assert _tickets(team) == 0
+
+
+@pytest.mark.parametrize("how", ["reset", "disable"])
+def test_it_ends_with_the_password_that_made_it(team: Team, how: str) -> None:
+    scientist, at = team["scientist"], f"{NATIVE}/users/scientist"
+    run = scientist.run()
+    team["admin"].put(f"{at}/password", {"password": PASSWORD}).ok()
+    upload, other = begin(team.api.as_(password=("scientist", PASSWORD)), run), begin(scientist, run)
+    assert upload.send(team.api.as_(upload.ticket)).status == 200
+    if how == "reset":
+        team["admin"].put(f"{at}/password", {"password": f"{PASSWORD} 2"}).ok()
+    else:
+        for is_disabled in (True, False):
+            team["admin"].patch(at, {"is_disabled": is_disabled}).ok()
+    assert upload.send(team.api.as_(upload.ticket)).error == ENDED
+    # What a token made ends with that token
+    assert other.send(team.api.as_(other.ticket)).status == 200
+
+
+@pytest.mark.parametrize("how", ["sign out", "sign in again", "reset"])
+def test_it_ends_with_the_session_that_made_it(team: Team, how: str) -> None:
+    # Given a ticket that somebody's browser has
+    scientist, session = team["scientist"], sessions.new_token()
+    team["admin"].put(f"{NATIVE}/users/scientist/password", {"password": PASSWORD}).ok()
+    with opened(team.url) as database:
+        row = database.read_here(lambda c: access.find_by_name(c, "scientist"))
+        assert row is not None
+        database.write_from_thread(lambda tx: sessions.begin(tx, row, session, "password", ""))
+    upload = begin(team.api.as_(session), scientist.run())
+    assert upload.send(team.api.as_(upload.ticket)).status == 200
+    # When the session ends
+    if how == "reset":
+        team["admin"].put(f"{NATIVE}/users/scientist/password", {"password": f"{PASSWORD} 2"}).ok()
+    else:
+        with opened(team.url) as database:
+            if how == "sign out":
+                database.write_from_thread(
+                    lambda tx: session_store.delete_one(tx, sessions.digest_of(session.encode()))
+                )
+            else:
+                new, old = sessions.new_token(), session.encode()
+                database.write_from_thread(lambda tx: sessions.begin(tx, row, new, "password", "", old))
+        _revoke(team, team["owner"].post(TOKENS, {"name": "any"}).ok()["id"])  # the server looks anew
+    # Then
+    assert upload.send(team.api.as_(upload.ticket)).error == ENDED
+
+
+def _tickets(team: Team) -> int:
+    with opened(team.url) as database:
+        a_ticket = Query(token_table.select().where(token_table.c.kind == int(TokenKind.UPLOAD)))
+        return len(database.read_here(lambda c: c.rows(a_ticket)))
+
+
+def test_it_goes_with_its_upload(team: Team, upload: Upload) -> None:
+    run = upload.folder.split("/")[2]
+    aborted = begin(upload.api, run)
+    tag = upload.send(team.api.as_(upload.ticket)).headers["etag"]
+    assert complete(upload.api, upload.folder, "big.bin", upload.id, {1: "wrong"}).status == 400
+    assert _tickets(team) == 2
+    complete(upload.api, upload.folder, "big.bin", upload.id, {1: tag}).ok()
+    assert _tickets(team) == 1
+    aborted.abort().ok()
+    assert _tickets(team) == 0
+
+
+def test_nobody_has_uploads_without_end(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(issuing.MAX_VALID, TokenKind.UPLOAD, 2)
+    scientist = team["scientist"]
+    run = scientist.run()
+    first, _ = begin(scientist, run), begin(scientist, run)
+    refused = scientist.post(f"{MPU}/create/{first.folder}", {"path": "big.bin", "num_parts": 2})
+    assert refused.error == (403, "QUOTA_EXCEEDED")
+    assert "has begun 2 uploads in parts" in refused.message
+    begin(team["contributor"], run)
+    first.abort().ok()
+    begin(scientist, run)
 
 
 def test_without_login_there_is_none(api: Api) -> None:

@@ -80,7 +80,7 @@ def all_routes(parts: Parts) -> tuple[list[Route], MlflowApi]:
     """Every route, and MLflow's API, which also knows what it refuses."""
     search = RunSearch(parts.database, parts.keys)
     stored = Artifacts(parts.database, parts.blobs, parts.keys, parts.room, parts.deleted_files)
-    artifacts = ArtifactEndpoints(stored, Tickets(parts.database).create)
+    artifacts = ArtifactEndpoints(stored, Tickets(parts.database))
     mlflow_api = MlflowApi([*_mlflow(parts, search), artifacts])
     routes: list[Route] = [
         *_operations(parts, lambda: routes).routes(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, SmallInteger, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, SmallInteger, Table, UniqueConstraint, text
 
 from runyard.server.db import BigId, PlainText, metadata
 
@@ -78,7 +78,7 @@ experiment_rule = Table(
     sqlite_with_rowid=False,
 )
 
-# Personal, tracking and run-scoped tokens, and browser sessions.
+# Personal, tracking and run-scoped tokens, browser sessions, and tickets of uploads.
 token = Table(
     "token",
     metadata,
@@ -96,10 +96,20 @@ token = Table(
     Column("creation_time", BigInteger, nullable=False),
     Column("expiry_time", BigInteger, nullable=False),
     Column("last_used_time", BigInteger),
+    # Of an upload's ticket: the upload, and the token that it was made with; NULL for a password.
+    Column("upload", PlainText),
+    Column("maker_id", BigInteger),
     UniqueConstraint("hash"),
     Index("ix_token_principal_id", "principal_id", "id"),
     Index("ix_token_run_uuid", "run_uuid"),
     Index("ix_token_expiry_time", "expiry_time"),
+    *(
+        Index(f"ix_token_{name}", name, sqlite_where=of_tickets, postgresql_where=of_tickets)
+        for name, of_tickets in (
+            ("upload", text("upload IS NOT NULL")),
+            ("maker_id", text("maker_id IS NOT NULL")),
+        )
+    ),
 )
 
 # Deleted users, service principals, groups and custom roles, until they are restored or purged. What of a

@@ -113,12 +113,14 @@ class TokenUse(msgspec.Struct, frozen=True, gc=False):
         kind: what it is for.
         workspace_id: the only workspace that it is good for; None for all that its owner may enter.
         expiry_time: in milliseconds since the epoch.
+        upload: the only upload whose parts it may send; None for a token that is no ticket.
     """
 
     id: int
     kind: TokenKind
     workspace_id: int | None
     expiry_time: int
+    upload: str | None = None
 
 
 class RoleDefinition(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from typing import Any
 from runyard.server.db.dialects import Dialect
 from runyard.server.kernel.errors import InvalidArgument
 
-HEAD = "0010"
+HEAD = "0011"
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Between the statements of a file in `migrations/head`.
 SEPARATOR = ";\n\n"

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response, StreamingResponse
 
 from runyard.server.artifacts import BlobReader, Entry, UploadId, UploadPart, resolve_range
-from runyard.server.auth import DEFAULT_WORKSPACE, Permission, Principal
-from runyard.server.kernel.errors import InvalidArgument
+from runyard.server.auth import DEFAULT_WORKSPACE, Permission
+from runyard.server.auth.service.tickets import Tickets
+from runyard.server.kernel.errors import InvalidArgument, RunyardError
 from runyard.server.mlflow_api import wire
 from runyard.server.mlflow_api.wire import EMPTY, Answer, Empty, Int64, Request
 from runyard.server.tracking.service import Artifacts
 from runyard.server.web import Call, Handler, Route, get, post
-
-Tickets = Callable[[Principal], Awaitable[str | None]]
 
 MAX_PARTS = 10_000
 # Characters of the paths in all addresses of one upload's parts.
@@ -145,7 +144,7 @@ class ArtifactEndpoints:
 
     Args:
         artifacts: lists, reads and writes.
-        tickets: the secret that goes with the parts of an upload that a principal begins; None for none.
+        tickets: what goes with the parts of uploads.
     """
 
     def __init__(self, artifacts: Artifacts, tickets: Tickets) -> None:
@@ -270,7 +269,11 @@ class ArtifactEndpoints:
                 field="num_parts",
             )
         upload = await self._artifacts.start_upload(call.principal, path)
-        ticket = await self._tickets(call.principal)
+        try:
+            ticket = await self._tickets.create(call.principal, upload)
+        except RunyardError:
+            await self._artifacts.abort_upload(call.principal, path, upload)
+            raise
         headers = {} if ticket is None else {"Authorization": f"Bearer {ticket}"}
         base = f"{_address(call)}/api/2.0/mlflow-artifacts/mpu/part/{upload}"
         return CreatedUpload(
@@ -302,6 +305,7 @@ class ArtifactEndpoints:
             )
         parts.sort(key=lambda part: part.number)
         await self._artifacts.complete_upload(call.principal, _upload_path(call, sent.path), upload, parts)
+        await self._tickets.drop(call.principal, upload)
         return EMPTY
 
     async def abort_upload(self, call: Call) -> Empty:
@@ -309,6 +313,7 @@ class ArtifactEndpoints:
         sent: AbortUpload = call.body
         upload = UploadId(wire.required(sent.upload_id, "upload_id"))
         await self._artifacts.abort_upload(call.principal, _upload_path(call, sent.path), upload)
+        await self._tickets.drop(call.principal, upload)
         return EMPTY
 
 

@@ -272,7 +272,9 @@ class Gate:
         limit = _LIMITS.get(kind, None if token.workspace_id is None else OF_ONE_WORKSPACE)
         scope = None if token.run_uuid is None else RunScope(token.run_uuid, token.experiment_id or 0)
         label = f"{_NAMES[kind]} {token.name}".strip()
-        use = TokenUse(token.id, kind, token.workspace_id, token.expiry_time)
+        # A ticket from before uploads were noted is for none.
+        upload = (token.upload or "") if kind is TokenKind.UPLOAD else None
+        use = TokenUse(token.id, kind, token.workspace_id, token.expiry_time, upload)
         found = self._compose(connection, token.principal_id, workspace, label, limit, scope, use)
         if token.last_used_time is not None and now - token.last_used_time < USE_NOTED_MS:
             return found, None

@@ -19,7 +19,12 @@ from runyard.server.kernel.errors import InvalidArgument, PermissionDenied, Quot
 DAY = 24 * 3_600_000
 DEFAULT_DAYS, MAX_DAYS = 90, 366
 # The most that are valid at a time: a script that makes one in a loop is told before it fills the table.
-MAX_VALID = {TokenKind.PERSONAL: 1_000, TokenKind.TRACKING: 10_000, TokenKind.RUN: 10_000}
+MAX_VALID = {
+    TokenKind.PERSONAL: 1_000,
+    TokenKind.TRACKING: 10_000,
+    TokenKind.RUN: 10_000,
+    TokenKind.UPLOAD: 10_000,
+}
 
 
 def check_maker(principal: Principal) -> None:
@@ -103,15 +108,22 @@ def insert(
     **detail: Any,
 ) -> Token:
     """Store a new token and note it; `detail` is what else the activity log says of it."""
-    _check_number(tx, token, owner_id)
+    check_number(tx, token, owner_id)
     store.insert(tx, token, hashlib.sha256(secret.encode()).digest(), owner_id, experiment)
     note_token(tx, principal, "token.create", token, **detail)
     return token
 
 
-def _check_number(tx: Transaction, token: Token, owner_id: int) -> None:
+def check_number(tx: Transaction, token: Token, owner_id: int) -> None:
+    """Refuse one token more than its owner may have."""
     most = MAX_VALID[token.kind]
     if store.count(tx, owner_id, token.kind, token.creation_time) >= most:
+        if token.kind is TokenKind.UPLOAD:
+            raise QuotaExceeded(
+                f"'{token.owner}' has begun {most:,} uploads in parts that are neither complete nor aborted, "
+                "and may begin no more. Complete or abort some; those that were begun more than a day ago "
+                "don't count."
+            )
         kind = "tokens of runs" if token.kind is TokenKind.RUN else f"{token.kind.name.lower()} tokens"
         raise QuotaExceeded(
             f"'{token.owner}' has {most:,} {kind} that are valid, and may have no more. Use one again "

@@ -114,11 +114,6 @@ def extend(tx: Transaction, token_id: int, now: int) -> None:
     session_store.extend(tx, token_id, now, now + IDLE, LONGEST)
 
 
-def end_sessions(tx: Transaction, principal_id: int) -> int:
-    """End every session of a principal, since its password or its state changed; returns how many."""
-    return session_store.delete_of(tx, principal_id)
-
-
 def user_exists(connection: Connection) -> bool:
     """Whether a user exists, so that everybody has to sign in."""
     return store.any_user(connection)

@@ -38,6 +38,7 @@ class TokenRow(NamedTuple):
     experiment_id: int | None
     expiry_time: int
     last_used_time: int | None
+    upload: str | None
 
 
 _columns = (_p.id, _p.name, _p.kind, _p.is_admin, _p.is_disabled, _p.password_hash)
@@ -54,6 +55,7 @@ _by_hash = Query(
         _k.experiment_id,
         _k.expiry_time,
         _k.last_used_time,
+        _k.upload,
     ).where(_k.hash == bindparam("hash"))
 )
 _any_user = Query(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import bindparam, case, delete, select, update
 
 from runyard.server.auth import tables as t
+from runyard.server.auth.store.tokens import drop_made_with
 from runyard.server.auth.types import TokenKind
 from runyard.server.db import Connection, Query, Transaction
 from runyard.server.kernel import ids
@@ -38,8 +39,7 @@ _extend = Query(
     )
 )
 _lasts = Query(select(_k.id).where(_k.id == bindparam("tid"), _is_session, _k.expiry_time > bindparam("now")))
-_delete = Query(delete(t.token).where(_k.hash == bindparam("digest"), _is_session))
-_delete_of = Query(delete(t.token).where(_k.principal_id == bindparam("principal"), _is_session))
+_delete = Query(delete(t.token).where(_k.hash == bindparam("digest"), _is_session).returning(_k.id))
 
 
 def insert(tx: Transaction, principal_id: int, digest: bytes, now: int, until: int) -> None:
@@ -68,10 +68,7 @@ def lasts(connection: Connection, token_id: int, now: int) -> bool:
 
 
 def delete_one(tx: Transaction, digest: bytes) -> bool:
-    """End a session; returns whether there was one."""
-    return tx.execute(_delete, digest=digest) > 0
-
-
-def delete_of(tx: Transaction, principal_id: int) -> int:
-    """End every session of a principal; returns how many there were."""
-    return tx.execute(_delete_of, principal=principal_id)
+    """End a session, and the tickets that were made with it; returns whether there was one."""
+    ended = [row[0] for row in tx.returning(_delete, digest=digest)]
+    drop_made_with(tx, ended)
+    return bool(ended)

@@ -59,12 +59,22 @@ _count = Query(
 )
 _delete = Query(delete(t.token).where(_k.id == bindparam("tid")))
 _delete_sessions = Query(
-    delete(t.token).where(
+    delete(t.token)
+    .where(
         _k.principal_id == bindparam("owner"),
         _k.kind == int(TokenKind.SESSION),
         _k.id != bindparam("but"),
     )
+    .returning(_k.id)
 )
+_hold = Query(select(_k.id).where(_k.id == bindparam("id")).with_for_update(read=True, key_share=True))
+_delete_made_with = Query(delete(t.token).where(in_list(_k.maker_id, "makers")))
+_delete_made_with_password = Query(
+    delete(t.token).where(
+        _k.principal_id == bindparam("owner"), _k.kind == int(TokenKind.UPLOAD), _k.maker_id.is_(None)
+    )
+)
+_delete_of_upload = Query(delete(t.token).where(_k.upload == bindparam("upload_id")))
 
 
 def _delete_before(*where: Any) -> Delete:
@@ -82,9 +92,25 @@ _end_of_experiment = Query(_end.where(_k.run_uuid.is_not(None), _k.experiment_id
 
 
 def insert(
-    tx: Transaction, token: Token, digest: bytes, principal_id: int, experiment_id: int | None = None
+    tx: Transaction,
+    token: Token,
+    digest: bytes,
+    principal_id: int,
+    experiment_id: int | None = None,
+    *,
+    upload: str | None = None,
+    maker_id: int | None = None,
 ) -> None:
-    """A new token, known by the SHA-256 of its secret."""
+    """A new token, known by the SHA-256 of its secret.
+
+    Args:
+        tx: the transaction.
+        token: what is stored.
+        digest: the SHA-256.
+        principal_id: the owner.
+        experiment_id: of a run's token.
+        upload, maker_id: of a ticket the upload, and the token that it is made with.
+    """
     tx.execute(
         _insert,
         id=token.id,
@@ -97,7 +123,14 @@ def insert(
         experiment_id=experiment_id,
         creation_time=token.creation_time,
         expiry_time=token.expiry_time,
+        upload=upload,
+        maker_id=maker_id,
     )
+
+
+def hold(tx: Transaction, token_id: int) -> bool:
+    """Whether a token is still there; until the transaction ends, nobody deletes it."""
+    return tx.row(_hold, id=token_id) is not None
 
 
 def find(connection: Connection, token_id: int) -> tuple[Token, int] | None:
@@ -137,13 +170,31 @@ def count(connection: Connection, principal_id: int, kind: TokenKind, now: int) 
 
 
 def drop(tx: Transaction, token_id: int) -> bool:
-    """Delete a token; False when there is none."""
-    return tx.execute(_delete, tid=token_id) > 0
+    """Delete a token, and the tickets that were made with it; False when there is none."""
+    # In this order: who makes a ticket holds the token.
+    found = tx.execute(_delete, tid=token_id) > 0
+    drop_made_with(tx, [token_id])
+    return found
 
 
-def drop_sessions(tx: Transaction, principal_id: int, but: int = 0) -> None:
-    """End a principal's browser sessions, but one."""
-    tx.execute(_delete_sessions, owner=principal_id, but=but)
+def drop_sessions(tx: Transaction, principal_id: int, but: int = 0) -> int:
+    """End a principal's browser sessions, but one, and the tickets that were made with those or with the
+    password; returns how many sessions."""
+    ended = [row[0] for row in tx.returning(_delete_sessions, owner=principal_id, but=but)]
+    drop_made_with(tx, ended)
+    tx.execute(_delete_made_with_password, owner=principal_id)
+    return len(ended)
+
+
+def drop_made_with(tx: Transaction, makers: Sequence[int]) -> None:
+    """End the tickets that were made with these tokens, which are gone."""
+    if makers:
+        tx.execute(_delete_made_with, makers=list(makers))
+
+
+def drop_of_upload(tx: Transaction, upload: str) -> None:
+    """End the tickets of an upload."""
+    tx.execute(_delete_of_upload, upload_id=upload)
 
 
 def drop_expired(tx: Transaction, before: int, most: int) -> int:

@@ -27,7 +27,7 @@ from runyard.server.artifacts import (
 )
 from runyard.server.auth import Permission, Principal, note
 from runyard.server.db import Connection, Database, Transaction
-from runyard.server.kernel.errors import InvalidArgument, NotFound, NotImplementedHere
+from runyard.server.kernel.errors import InvalidArgument, NotFound, NotImplementedHere, PermissionDenied
 from runyard.server.tracking import rules
 from runyard.server.tracking.service.access import admit, in_scope
 from runyard.server.tracking.service.deleted_files import DeletedFiles
@@ -183,9 +183,17 @@ class Artifacts:
     async def write_part(
         self, principal: Principal, path: str, upload: UploadId, number: int, chunks: AsyncIterable[bytes]
     ) -> str:
-        """Store one part; returns its tag."""
+        """Store one part; returns its tag.
+
+        Raises:
+            PermissionDenied: the principal came with the ticket of another upload.
+        """
         blob = parse_blob_path(path)
         home = await self._owned(principal, blob, Permission.ARTIFACT_PART)
+        if principal.token is not None and principal.token.upload not in (None, upload):
+            raise PermissionDenied(
+                "This ticket is for another upload; send each part with the headers that came with its address."
+            )
         async with self._room.upload(home, replaced=None, size=None) as file:
             tag = await self._uploads().write_part(blob, upload, number, file.checked(chunks))
             self._room.keep_part(upload, file)

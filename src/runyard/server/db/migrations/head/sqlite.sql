@@ -620,4 +620,14 @@ CREATE INDEX ix_deleted_artifact_run ON deleted_artifact (run_id);
 
 CREATE INDEX ix_deleted_artifact_state ON deleted_artifact (state, deleted_time, id);
 
-UPDATE alembic_version SET version_num='0010' WHERE alembic_version.version_num = '0009'
+UPDATE alembic_version SET version_num='0010' WHERE alembic_version.version_num = '0009';
+
+ALTER TABLE token ADD COLUMN upload TEXT;
+
+ALTER TABLE token ADD COLUMN maker_id BIGINT;
+
+CREATE INDEX ix_token_upload ON token (upload) WHERE upload IS NOT NULL;
+
+CREATE INDEX ix_token_maker_id ON token (maker_id) WHERE maker_id IS NOT NULL;
+
+UPDATE alembic_version SET version_num='0011' WHERE alembic_version.version_num = '0010'
