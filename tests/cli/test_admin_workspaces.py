@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -208,12 +209,21 @@ def test_who_did_what(team: Team, root: Run, tmp_path: Path) -> None:
     file = tmp_path / "activity.jsonl"
     export = ("activity", "export", "--target", f"experiment:{made}")
     assert root(*export, "--to", str(file)).exit_code == 0
+    # Then its owner alone reads it
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     actions = [json.loads(line)["action"] for line in file.read_text().splitlines()]
     assert actions == ["experiment.create", "experiment.delete"]
     again = root(*export, "-o", "csv", "--to", str(file))
     assert (again.exit_code, "--force" in again.stderr) == (2, True)
     assert root(*export, "-o", "csv", "--to", str(file), "--force").exit_code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [row["action"] for row in read_csv(file.read_text())] == actions
+    # And nothing is written to where a link leads
+    link, elsewhere = tmp_path / "link.csv", tmp_path / "elsewhere"
+    link.symlink_to(elsewhere)
+    assert root(*export, "-o", "csv", "--to", str(link)).exit_code == 2
+    assert root(*export, "-o", "csv", "--to", str(link), "--force").exit_code == 0
+    assert (link.is_symlink(), elsewhere.exists()) == (False, False)
     rows = read_csv(root(*export, "-o", "csv").stdout)
     assert [row["action"] for row in rows] == actions
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -170,17 +171,17 @@ def list_(session: Session, asked: dict[str, Any], limit: int, out: Output) -> N
 def export(session: Session, asked: dict[str, Any], form: str, to: str, force: bool) -> None:
     """Write all events, the oldest first, as JSON lines or CSV.
 
-    A file appears when it is whole.
+    A file appears when it is whole, readable by its owner only.
     """
     from runyard.client import activity as client
 
-    if to != "-" and Path(to).exists() and not force:
+    if to != "-" and os.path.lexists(to) and not force:
         raise click.UsageError(f"{to} is there already; --force replaces it.")
     pieces = client.export(session.http, _resolved(session, asked), _FORMATS[form])
     if to == "-":
         files.write_all(sys.stdout.buffer, pieces)
         return
-    with files.whole(Path(to)) as part, part.open("xb") as opened:
+    with files.whole(Path(to)) as part, files.create(part) as opened:
         files.write_all(opened, pieces)
     click.echo(f"Wrote {to}.", err=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,15 @@ def whole(file: Path) -> Iterator[Path]:
             raise
     except OSError as error:
         raise NotWritten(f"{file} can't be written: {(error.strerror or str(error)).lower()}.") from error
+
+
+def create(part: Path) -> BinaryIO:
+    """A new file that its owner alone may read, and that nobody put there beforehand."""
+
+    def private(path: str, flags: int) -> int:
+        return os.open(path, flags, 0o600)
+
+    return open(part, "xb", opener=private)
 
 
 def write_all(target: BinaryIO, pieces: Iterable[bytes]) -> None:

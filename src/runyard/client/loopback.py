@@ -64,7 +64,7 @@ class Loopback:
         """The code that came back.
 
         Raises:
-            NotApproved: somebody denied it, the answer belongs to another sign-in, or none came in time.
+            NotApproved: somebody denied it, or no answer came in time.
         """
         end = time.monotonic() + seconds
         # In short turns: some systems don't let Ctrl+C through to a thread that waits.
@@ -84,8 +84,12 @@ class Loopback:
         told = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         # A page elsewhere that made a name of its own lead here doesn't know this one.
         here = handler.headers.get("Host", "") == f"{HOST}:{self.port}"
-        if parts.path != "/" or "state" not in told or not here or not self._taking.acquire(blocking=False):
-            _write(handler, HTTPStatus.NOT_FOUND, "There is nothing here")
+        # Any page can send a browser here: what doesn't know the state ends nothing.
+        right = hmac.compare_digest(told.get("state", "").encode(), self._state.encode())
+        if parts.path != "/" or not here or not right or not self._taking.acquire(blocking=False):
+            other = "state" in told and not right
+            title = "This belongs to another sign-in" if other else "There is nothing here"
+            _write(handler, HTTPStatus.NOT_FOUND, title)
             return
         try:
             _write(handler, HTTPStatus.OK, self._take(told))
@@ -96,12 +100,6 @@ class Loopback:
     def _take(self, told: dict[str, str]) -> str:
         """Take the answer that was awaited; returns what the page says."""
         code = told.get("code", "")
-        if not hmac.compare_digest(told["state"].encode(), self._state.encode()):
-            self._problem = (
-                "What came back from the browser belongs to another sign-in (its state differs), so it isn't "
-                "used. Begin anew, and follow only the address that is shown then."
-            )
-            return "This belongs to another sign-in"
         if "error" in told or not 0 < len(code) <= MAX_CODE:
             self._problem = "The sign-in was denied in the browser."
             return "Denied"

@@ -200,6 +200,16 @@ def test_a_code_is_good_once(guarded: Api, browser: Browser, database_url: str) 
     assert _codes(database_url) == 0
 
 
+def test_a_session_has_one_code_at_a_time(guarded: Api, browser: Browser, database_url: str) -> None:
+    browser.sign_in()
+    other = Browser(guarded)
+    other.sign_in("bob")
+    of_other = code_of(approve(other))
+    codes = [code_of(approve(browser)) for _ in range(3)]
+    assert _codes(database_url) == 2
+    assert [exchange(guarded, code).status for code in (*codes, of_other)] == [401, 401, 200, 200]
+
+
 def test_of_many_at_once_one_gets_the_token(guarded: Api, browser: Browser) -> None:
     browser.sign_in()
     code = code_of(approve(browser))
@@ -225,7 +235,9 @@ def test_a_code_is_good_for_three_minutes(
     guarded: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser.sign_in()
-    soon, late = code_of(approve(browser)), code_of(approve(browser))
+    other = Browser(guarded)
+    other.sign_in("bob")
+    soon, late = code_of(approve(browser)), code_of(approve(other))
     with monkeypatch.context() as patched:
         _later(patched, 3 * 60_000 - 5_000)
         assert exchange(guarded, soon).status == 200

@@ -123,8 +123,8 @@ deleted_identity = Table(
     Column("kind", PlainText, nullable=False),
     Column("name", PlainText, nullable=False),
     Column("deleted_time", BigInteger, nullable=False),
-    # JSON: the columns of its row by their names, so perhaps the hash of a password. A migration that adds a
-    # column to `principal` or `role` adds it here.
+    # JSON: the columns of its row by their names, so perhaps the hash of a password. A column that a later
+    # migration adds to `principal` or `role` may be NULL or has a `default`: that is what comes back in it.
     Column("body", PlainText, nullable=False),
     Index("ix_deleted_identity_kind_deleted_time_id", "kind", "deleted_time", "id"),
 )

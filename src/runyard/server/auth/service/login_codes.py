@@ -64,7 +64,7 @@ class LoginCodes:
         self._attempts = Attempts(60.0)
 
     async def approve(self, principal: Principal, asked: Asked) -> str:
-        """A code for the program that asks, which will act as `principal`.
+        """A code for the program that asks, which will act as `principal`; an older one of the session ends.
 
         Raises:
             PermissionDenied: it isn't a browser's session that says so.
@@ -113,7 +113,7 @@ class LoginCodes:
         if made is None:
             raise Unauthenticated(
                 "This code isn't valid: it was used already, is older than three minutes, was given to "
-                "another program, or its session has ended. Sign in again."
+                "another program, was followed by a newer one, or its session has ended. Sign in again."
             )
         self._attempts.take_back(place)
         return made, secret

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
-from sqlalchemy import Table, bindparam, delete, or_, select, tuple_
+from sqlalchemy import Column, Table, bindparam, delete, or_, select, tuple_
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from runyard.server.auth import tables as t
 from runyard.server.auth.records import DeletedIdentity
@@ -125,7 +126,14 @@ def snapshots(tx: Transaction, ids: Sequence[int]) -> list[Snapshot]:
 
 def put_back(tx: Transaction, kind: IdentityKind, found: Snapshot) -> bool:
     """Make the row that it was; False when something else is in its way."""
-    return bool(tx.returning(_put_back[_table(kind).name], **found.row))
+    table = _table(kind)
+    row = {c.name: found.row.get(c.name, _unset(c)) for c in table.c}
+    return bool(tx.returning(_put_back[table.name], **row))
+
+
+def _unset(column: Column[Any]) -> Any:
+    """What a column holds that the row was deleted without."""
+    return column.default.arg if isinstance(column.default, ScalarElementColumnDefault) else None
 
 
 def drop(tx: Transaction, ids: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ from runyard.server.db import Connection, Query, Transaction
 _c = t.login_code.c
 _insert = Query(lambda d: d.insert(t.login_code).values({c.name: bindparam(c.name) for c in _c}))
 _exists = Query(select(_c.expiry_time).where(_c.hash == bindparam("digest")))
+_delete_of_session = Query(delete(t.login_code).where(_c.session_id == bindparam("session")))
 _take = Query(delete(t.login_code).where(_c.hash == bindparam("digest")).returning(*_c))
 _delete_expired = Query(
     delete(t.login_code).where(
@@ -39,7 +40,8 @@ class CodeRow(NamedTuple):
 
 
 def insert(tx: Transaction, row: CodeRow) -> None:
-    """A new code."""
+    """A new code, in place of what its session gave before."""
+    tx.execute(_delete_of_session, session=row.session_id)
     tx.execute(_insert, **row._asdict())
 
 

@@ -192,7 +192,8 @@ class Artifacts:
         home = await self._owned(principal, blob, Permission.ARTIFACT_PART)
         if principal.token is not None and principal.token.upload not in (None, upload):
             raise PermissionDenied(
-                "This ticket is for another upload; send each part with the headers that came with its address."
+                "This ticket is for another upload. Send each part with the headers that came with its "
+                "address."
             )
         async with self._room.upload(home, replaced=None, size=None) as file:
             tag = await self._uploads().write_part(blob, upload, number, file.checked(chunks))
