@@ -122,6 +122,8 @@ def check(session: Session, principal: str, folder: str | None, experiment: str 
 def who(session: Session, folder: str | None, experiment: str | None, limit: int, out: Output) -> None:
     """List who may read in a place, with what they may do and why.
 
+    For those who manage the experiment or folder.
+
     Without a level: a role of your own gives some of reading only; `check` shows what.
     """
     from runyard.client import permissions

@@ -123,22 +123,30 @@ def test_the_list_comes_in_pages(team: Team, experiment: str, monkeypatch: pytes
     assert team["owner"].get(AT, {"experiment_id": experiment, "page_token": token}).status == 400
 
 
-def test_it_takes_what_reading_the_rules_does(team: Team, experiment: str) -> None:
+def test_it_takes_what_setting_a_rule_does(team: Team, experiment: str) -> None:
     rule(team, "stranger", "CAN_READ", experiment_id=experiment)
+    rule(team, "grouped", "CAN_EDIT", experiment_id=experiment)
     rule(team, "operator", "CAN_MANAGE", path="/Shared")
     rule(team, "scientist", "NO_PERMISSION", path="/Shared")
+    rule(team, "scientist", "CAN_MANAGE", path="/mine")
     for caller, error in (
         ("owner", (200, None)),
         ("admin", (200, None)),
         ("contributor", (200, None)),
         ("operator", (200, None)),
+        ("program", DENIED),
+        ("grouped", DENIED),
+        ("reader", DENIED),
         ("stranger", DENIED),
         ("scientist", MISSING),
         ("foreigner", MISSING),
     ):
         reply = team[caller].get(AT, {"experiment_id": experiment})
         assert (caller, reply.error) == (caller, error)
-        assert reply.status == team[caller].get(RULES, {"experiment_id": experiment}).status
+    # And there only, and by no token that is for tracking
+    assert team["contributor"].get(AT, {"path": "/Shared"}).error == DENIED
+    tracking = team["owner"].post(f"{NATIVE}/tokens/tracking", {}).ok()["token"]
+    assert team.api.as_(tracking).get(AT, {"experiment_id": experiment}).error == DENIED
     assert team.nobody.get(AT, {"experiment_id": experiment}).status == 401
     assert team["owner"].get(AT).error == (400, "INVALID_PARAMETER_VALUE")
     assert team["owner"].get(AT, {"path": "/a", "experiment_id": experiment}).field == "path"

@@ -163,7 +163,7 @@ class RuleRoutes:
                 self.access,
                 AccessRequest,
                 HoldersPage,
-                read,
+                write,
                 "Who may read, edit and manage an experiment or a folder, and why",
             ),
         ]

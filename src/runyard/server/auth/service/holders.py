@@ -42,11 +42,12 @@ class Holders:
 
         Raises:
             NotFound: there is no such place for the caller.
-            PermissionDenied: the caller may not read the rules there.
+            PermissionDenied: the caller may not set rules there: through which group, and who administers the
+                server, is for those who manage it.
         """
 
         def read(connection: Connection) -> Page[Holder]:
-            place = admitted(connection, self._find_places, principal, at, Permission.RULE_READ)
+            place = admitted(connection, self._find_places, principal, at, Permission.RULE_WRITE)
             kind = f"holders at {place.experiment} {place.name}"
             (after,) = begin(kind, limit, token, [""])
             custom = {role.name: role for role in role_store.custom(connection)}
