@@ -6,8 +6,10 @@ import json
 import stat
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.api.trash_data import sql
 from tests.cli.conftest import Run, read_json
 from tests.cli.process import Called
 from tests.cli.team import PASSWORD, Team, root, team
@@ -19,6 +21,12 @@ __all__ = ["root", "team"]
 def _kept(team: Team, name: str) -> dict[str, str]:
     found: dict[str, str] = json.loads((team.home(name) / "runyard" / "credentials.json").read_text())
     return found
+
+
+def _status(process: Process, token: str) -> int:
+    """What the server answers to a token."""
+    at, headers = f"{process.url}/api/runyard/1/whoami", {"Authorization": f"Bearer {token}"}
+    return httpx.get(at, headers=headers, trust_env=False).status_code
 
 
 def test_signing_in_keeps_a_token_and_no_password(team: Team, root: Run) -> None:
@@ -287,6 +295,7 @@ def test_an_administrator_who_is_locked_out_gets_a_new_password(team: Team, tmp_
         signing = ("login", process.url, "--user", "root", "--password-stdin")
         assert someone(*signing, input=PASSWORD).exit_code == 0
         assert someone("user", "add", "eve", "--password-stdin", input=PASSWORD).exit_code == 0
+        (token,) = _kept(team, "locked-out").values()
         # When it is tried beside the server that runs
         reset = ("user", "password", "ROOT", *data, "--password-stdin")
         refused = someone(*reset, input=new)
@@ -297,6 +306,7 @@ def test_an_administrator_who_is_locked_out_gets_a_new_password(team: Team, tmp_
     done = someone(*reset, input=new)
     assert (done.exit_code, new in done.output) == (0, False), done.output
     assert "Set the password of 'root'" in done.stdout
+    assert "1 token is still valid: this command with --revoke-tokens ends all" in done.stdout
     for names, code, told in (
         (("eve",), 1, "those who may sign in are: root"),
         (("nobody",), 1, "root"),
@@ -309,6 +319,8 @@ def test_an_administrator_who_is_locked_out_gets_a_new_password(team: Team, tmp_
     try:
         process.wait_until_it_answers()
         signing = ("login", process.url, "--user", "root", "--password-stdin")
+        # Then her token is valid
+        assert _status(process, token) == 200
         assert someone(*signing, input=PASSWORD).exit_code == 3
         assert someone(*signing, input=new).exit_code == 0
         words = ("activity", "list", "--all-workspaces", "--action", "user.password", "-o", "json")
@@ -316,6 +328,43 @@ def test_an_administrator_who_is_locked_out_gets_a_new_password(team: Team, tmp_
         assert (event["actor"], event["target"], event["credential"]) == ("local", "root", "command line")
     finally:
         process.end()
+    # When the tokens are to end as well
+    told = read_json(someone(*reset, "--revoke-tokens", "-o", "json", input=PASSWORD))
+    assert (told["tokens"], told["revoked_tokens"]) == (0, 2)
+    assert "0 tokens" in someone(*reset, "--revoke-tokens", input=PASSWORD).stdout
+    assert someone("user", "password", "root", "--revoke-tokens").exit_code == 2
+    # Then they did
+    process = Process(tmp_path / "server.log", *data)
+    try:
+        process.wait_until_it_answers()
+        assert _status(process, token) == 401
+    finally:
+        process.end()
+
+
+@pytest.mark.parametrize("revision", ["0010", "9999"])
+def test_no_database_is_touched_that_a_server_of_another_version_may_run_on(
+    team: Team, postgresql_url: str, revision: str
+) -> None:
+    # Given an empty database, then one with an administrator
+    for statement in ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"):
+        sql(postgresql_url, statement)
+    someone, at = team.person("offline"), ("--database", postgresql_url, "--password-stdin")
+    add, reset = ("user", "add", "root", "--admin", *at), ("user", "password", "root", *at)
+    empty = someone(*reset, input=PASSWORD)
+    assert (empty.exit_code, "no Runyard in the database" in empty.stderr) == (1, True)
+    assert sql(postgresql_url, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()") == [(0,)]
+    assert someone(*add, input=PASSWORD).exit_code == 0
+    assert someone(*reset, input=PASSWORD).exit_code == 0
+    # When
+    sql(postgresql_url, f"UPDATE alembic_version SET version_num = '{revision}'")
+    # Then
+    for words in (add, reset):
+        refused = someone(*words, input=PASSWORD)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "Another version of Runyard" in refused.stderr
+        assert revision in refused.stderr
+    assert sql(postgresql_url, "SELECT version_num FROM alembic_version") == [(revision,)]
 
 
 def test_a_new_password_makes_no_database(team: Team, tmp_path: Path) -> None:

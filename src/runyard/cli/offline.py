@@ -37,27 +37,34 @@ def add_first_admin(
         database: the database's address; None for the setting's own.
 
     Raises:
-        click.ClickException: a server runs on it, it has users already, or a value isn't allowed.
+        click.ClickException: a server runs on it, or one of another version may; it has users already, or a
+            value isn't allowed.
     """
     with _opened(data, database) as (opened, settings):
         made = users.add_first_admin(opened, name, password, display_name=display_name, email=email)
         return _told(made, settings)
 
 
-def reset_password(name: str, password: str, *, data: str | None, database: str | None) -> dict[str, Any]:
+def reset_password(
+    name: str, password: str, *, revoke_tokens: bool, data: str | None, database: str | None
+) -> dict[str, Any]:
     """Give an administrator a new password, under the data folder's lock; returns what is known of it.
 
     Args:
         name: of the user.
         password: as typed.
+        revoke_tokens: whether its tokens end too.
         data: the data folder; None for the setting's own.
         database: the database's address; None for the setting's own.
 
     Raises:
-        click.ClickException: a server runs on it, it has no such administrator, or a value isn't allowed.
+        click.ClickException: a server runs on it, or one of another version may; it has no such
+            administrator, or a value isn't allowed.
     """
     with _opened(data, database, must_exist=True) as (opened, settings):
-        return _told(users.reset_password(opened, name, password), settings)
+        changed, tokens = users.reset_password(opened, name, password, revoke_tokens=revoke_tokens)
+        left, revoked = (0, tokens) if revoke_tokens else (tokens, 0)
+        return {**_told(changed, settings), "tokens": left, "revoked_tokens": revoked}
 
 
 @contextmanager
@@ -72,6 +79,8 @@ def _opened(
             raise click.UsageError(f"There is no database {file}.")
         with ExitStack() as held:
             _lock(held, settings, folder_was_named=data is not None)
+            if file is None:
+                process_database.must_be_current(settings, may_be_empty=not must_exist)
             process_database.make_ready(settings)
             opened = Database(open_dialect(settings.database_url))
             opened.start()

@@ -187,6 +187,7 @@ def enable(session: Session, name: str, out: Output) -> None:
         "runyard user password",
         "runyard user password alice",
         "runyard user password root --data runyard-data   # without a server",
+        "runyard user password root --data runyard-data --revoke-tokens",
     )
 )
 @click.argument("name", required=False)
@@ -199,6 +200,7 @@ def enable(session: Session, name: str, out: Output) -> None:
     metavar="URL",
     help="Likewise in this database (of a data folder elsewhere, or PostgreSQL).  [env: RUNYARD_DATABASE]",
 )
+@click.option("--revoke-tokens", is_flag=True, help="With --data or --database: end the tokens as well.")
 @commands.server_only
 @commands.output
 def password(
@@ -207,6 +209,7 @@ def password(
     password_stdin: bool,
     data: str | None,
     database: str | None,
+    revoke_tokens: bool,
     out: Output,
 ) -> None:
     """Change your own password, or set another user's (administrators). It ends the user's sessions.
@@ -215,11 +218,17 @@ def password(
     first line and the new one from its second.
 
     Where no administrator can sign in any more, --data or --database set an administrator's password without
-    a server and without the present one; the activity log notes it.
+    a server and without the present one; the activity log notes it. Tokens stay valid, as with a server,
+    unless --revoke-tokens ends them.
     """
     if data is not None or database is not None:
-        _reset_password(name, password_stdin, data, database, out)
+        _reset_password(name, password_stdin, data, database, revoke_tokens, out)
         return
+    if revoke_tokens:
+        raise click.UsageError(
+            "--revoke-tokens goes with --data or --database. On a server, `runyard token list --user NAME` "
+            "shows the tokens and `runyard token revoke ID` ends one."
+        )
     from runyard.client import identity, users
 
     me = identity.whoami(session.http)["name"]
@@ -249,15 +258,29 @@ def delete(session: Session, name: str, yes: bool, out: Output) -> None:
 
 
 def _reset_password(
-    name: str | None, password_stdin: bool, data: str | None, database: str | None, out: Output
+    name: str | None,
+    password_stdin: bool,
+    data: str | None,
+    database: str | None,
+    revoke_tokens: bool,
+    out: Output,
 ) -> None:
     if name is None:
         raise click.UsageError("Name the administrator whose password is set.")
     from runyard.cli.offline import reset_password
 
-    changed = reset_password(name, _new_password(password_stdin), data=data, database=database)
-    where = changed["database"]
-    out.done(f"Set the password of '{changed['name']}' in {where}, and ended its sessions.", changed)
+    new = _new_password(password_stdin)
+    changed = reset_password(name, new, revoke_tokens=revoke_tokens, data=data, database=database)
+    who, tokens, revoked = changed["name"], changed["tokens"], changed["revoked_tokens"]
+    also = f" and {revoked:,} token{'' if revoked == 1 else 's'}" if revoke_tokens else ""
+    told = f"Set the password of '{who}' in {changed['database']}, and ended its sessions{also}."
+    if tokens:
+        told += (
+            f" {tokens:,} token{' is' if tokens == 1 else 's are'} still valid: this command with "
+            f"--revoke-tokens ends all; on the server `runyard token list --user {who}` shows them and "
+            "`runyard token revoke ID` ends one."
+        )
+    out.done(told, changed)
 
 
 def _new_password(from_input: bool) -> str:

@@ -87,18 +87,28 @@ def test_a_password_that_the_command_line_resets(
         browser.sign_in("ada", PASSWORD)
         assert browser.whoami() == "ada"
         # When
-        changed = reset_password(database, "ADA", "another good password")
+        changed, tokens = reset_password(database, "ADA", "another good password")
         # Then a server that runs knows of it within seconds
-        assert (changed.name, changed.has_password) == ("ada", True)
+        assert (changed.name, changed.has_password, tokens) == ("ada", True, 1)
         deadline = time.monotonic() + 10
         while browser.whoami() is not None:
             assert time.monotonic() < deadline
         assert api.as_(password=("ada", "another good password")).get(f"{NATIVE}/whoami").status == 200
-        assert api.as_(token).get(f"{NATIVE}/whoami").status == 200  # tokens are revoked one by one
+        assert api.as_(token).get(f"{NATIVE}/whoami").status == 200
         events = api.as_(token).get(f"{NATIVE}/activity?workspace=*&action=user.password").ok()["items"]
         assert [(e["actor"], e["target"], e["credential"]) for e in events] == [
             ("local", "ada", "command line")
         ]
+        # When its tokens are to end as well
+        assert reset_password(database, "ada", "another good password", revoke_tokens=True)[1] == 1
+        while api.as_(token).get(f"{NATIVE}/whoami").status == 200:
+            assert time.monotonic() < deadline + 10
+        (event, _) = (
+            api.as_(password=("ada", "another good password"))
+            .get(f"{NATIVE}/activity?workspace=*&action=user.password")
+            .ok()["items"]
+        )
+        assert event["detail"] == {"revoked_tokens": 1}
     with serve(data=str(tmp_path), database=database_url) as api:
         assert api.as_(password=AS_ADA).get(f"{NATIVE}/whoami").status == 401
     for name, kind in (("nobody", NotFound), ("bob", NotFound), ("eve", InvalidArgument)):

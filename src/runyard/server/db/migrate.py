@@ -44,6 +44,15 @@ def upgrade(dialect: Dialect) -> None:
         driver.close()
 
 
+def revision(dialect: Dialect) -> str | None:
+    """The schema that the database has; None for one without any."""
+    driver = dialect.connect(readonly=True)
+    try:
+        return _revision(dialect, driver)
+    finally:
+        driver.close()
+
+
 def run_migrations(dialect: Dialect) -> None:
     """Make the schema current by the migrations alone, as `upgrade` does where there is one already."""
     driver = dialect.connect(readonly=False)

@@ -13,7 +13,7 @@ from runyard.server.auth.service.sessions import user_exists
 from runyard.server.db import Connection
 from runyard.server.db.database import open_dialect
 from runyard.server.db.dialects import Dialect, Fault, SQLiteDialect
-from runyard.server.db.migrate import upgrade
+from runyard.server.db.migrate import HEAD, revision, upgrade
 from runyard.server.kernel.errors import RunyardError
 from runyard.server.process.errors import StartError
 from runyard.server.settings import Settings
@@ -36,6 +36,28 @@ def make_ready(settings: Settings) -> None:
         raise StartError(error.message) from error
     except dialect.error as error:
         raise StartError(_told(dialect, settings, error)) from error
+
+
+def must_be_current(settings: Settings, *, may_be_empty: bool) -> None:
+    """Refuse a PostgreSQL database of another version's schema: nothing tells whether its server runs.
+
+    Raises:
+        InvalidArgument: the address names no database that Runyard can use.
+        StartError: the database can't be opened, or has another schema.
+    """
+    dialect = open_dialect(settings.database_url)
+    try:
+        found = revision(dialect)
+    except dialect.error as error:
+        raise StartError(_told(dialect, settings, error)) from error
+    if found is None and not may_be_empty:
+        raise StartError(f"There is no Runyard in the database ({described(settings)}).")
+    if found not in (None, HEAD):
+        raise StartError(
+            f"Another version of Runyard made the database's schema ({described(settings)}; it is {found}, "
+            f"this version's is {HEAD}), and its server may run, so nothing was changed. Run this command "
+            "with that version; or start this version's server, which brings an older schema up to date."
+        )
 
 
 def has_user(settings: Settings) -> bool:

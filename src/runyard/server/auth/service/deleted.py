@@ -91,7 +91,7 @@ def _in_the_way(tx: Transaction, kind: IdentityKind, found: store.Snapshot) -> A
             f"The name '{found.name}' belongs to another {other.kind.word} now. Delete that one, {then}",
             field="items",
         )
-    same = external.lock(tx, found.row.get("external_id"))
+    same = external.lock(tx, found.row.get("external_id") or "")
     if same is None:  # gone again since
         return Conflict(f"Somebody else changes what is called '{found.name}'; try again.", field="items")
     return AlreadyExists(

@@ -63,7 +63,8 @@ class Holders:
         return await self._database.read(read)
 
     async def effective(self, principal: Principal, at: At, name: str) -> Effective:
-        """What a user, service principal or group may do at a place, and why.
+        """What a user, service principal or group may do at a place, and why: the latter of others only for who
+        manages the place, as with `page`.
 
         Raises:
             NotFound: there is no such place for the caller, or no such principal.
@@ -81,6 +82,9 @@ class Holders:
             access, reasons = _decided(identity, grants, custom, place)
             held = frozenset(p for p in GRANTABLE if p.of_experiments and access.allows(p, place))
             level = _level(access, place)
+            own = principal.identity.id == target.id
+            if not own and not principal.access.allows(Permission.RULE_WRITE, place):
+                reasons = []
             return Effective(target.name, level if held else Level.NONE, held, reasons)
 
         return await self._database.read_point(read)

@@ -256,13 +256,19 @@ def add_first_admin(
     return database.write_from_thread(mutate)
 
 
-def reset_password(database: Database, name: str, password: str) -> User:
+def reset_password(
+    database: Database, name: str, password: str, *, revoke_tokens: bool = False
+) -> tuple[User, int]:
     """Give an administrator a new password and end its sessions. For the command line; blocks.
 
     Args:
         database: started; a server may run on it as well, and knows of it within five seconds.
         name: in any case.
         password: its characters; hashed here.
+        revoke_tokens: whether its tokens end too.
+
+    Returns:
+        The user, and how many valid tokens it has, or had if they are revoked.
 
     Raises:
         NotFound: there is no administrator of this name; the message names those that there are.
@@ -272,7 +278,7 @@ def reset_password(database: Database, name: str, password: str) -> User:
     hashed = secrets.hashed(password)
     operator = msgspec.structs.replace(LOCAL, credential="command line")
 
-    def mutate(tx: Transaction) -> User:
+    def mutate(tx: Transaction) -> tuple[User, int]:
         user = store.lock(tx, name.lower())
         if user is None or user.kind is not PrincipalKind.USER or not user.is_admin:
             raise NotFound(
@@ -288,8 +294,12 @@ def reset_password(database: Database, name: str, password: str) -> User:
             )
         store.set_password(tx, user.id, hashed)
         token_store.drop_sessions(tx, user.id)
-        note(tx, operator, "user.password", "user", user.name, workspace_id=0)
-        return msgspec.structs.replace(user, has_password=True)
+        tokens = token_store.count_all(tx, user.id, clock.now_ms())
+        detail = {"revoked_tokens": tokens} if revoke_tokens else {}
+        if revoke_tokens:
+            token_store.drop_all(tx, user.id)
+        note(tx, operator, "user.password", "user", user.name, workspace_id=0, **detail)
+        return msgspec.structs.replace(user, has_password=True), tokens
 
     return database.write_from_thread(mutate)
 

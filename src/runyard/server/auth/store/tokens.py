@@ -57,6 +57,15 @@ _count = Query(
         _k.principal_id == bindparam("owner"), _k.kind == bindparam("kind"), _k.expiry_time > bindparam("now")
     )
 )
+_count_all = Query(
+    select(func.count()).where(
+        _k.principal_id == bindparam("owner"),
+        _k.kind != int(TokenKind.SESSION),
+        _k.kind != int(TokenKind.UPLOAD),
+        _k.expiry_time > bindparam("now"),
+    )
+)
+_delete_all = Query(delete(t.token).where(_k.principal_id == bindparam("owner")))
 _delete = Query(delete(t.token).where(_k.id == bindparam("tid")))
 _delete_sessions = Query(
     delete(t.token)
@@ -167,6 +176,16 @@ def page(
 def count(connection: Connection, principal_id: int, kind: TokenKind, now: int) -> int:
     """How many tokens of a kind a principal has that are valid."""
     return int(connection.value(_count, owner=principal_id, kind=int(kind), now=now) or 0)
+
+
+def count_all(connection: Connection, principal_id: int, now: int) -> int:
+    """How many valid tokens a principal has, without its sessions and its uploads' tickets."""
+    return int(connection.value(_count_all, owner=principal_id, now=now) or 0)
+
+
+def drop_all(tx: Transaction, principal_id: int) -> None:
+    """End all of a principal's tokens, sessions and tickets."""
+    tx.execute(_delete_all, owner=principal_id)
 
 
 def drop(tx: Transaction, token_id: int) -> bool:
