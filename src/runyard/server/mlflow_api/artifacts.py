@@ -305,7 +305,7 @@ class ArtifactEndpoints:
             )
         parts.sort(key=lambda part: part.number)
         await self._artifacts.complete_upload(call.principal, _upload_path(call, sent.path), upload, parts)
-        await self._tickets.drop(call.principal, upload)
+        self._tickets.drop(call.principal, upload)
         return EMPTY
 
     async def abort_upload(self, call: Call) -> Empty:
@@ -313,7 +313,7 @@ class ArtifactEndpoints:
         sent: AbortUpload = call.body
         upload = UploadId(wire.required(sent.upload_id, "upload_id"))
         await self._artifacts.abort_upload(call.principal, _upload_path(call, sent.path), upload)
-        await self._tickets.drop(call.principal, upload)
+        self._tickets.drop(call.principal, upload)
         return EMPTY
 
 

@@ -43,7 +43,6 @@ class Tickets:
         ticket = for_workspace(principal, TokenKind.UPLOAD, "", run, now, until)
         secret = ids.new_token(TokenKind.UPLOAD.prefix)
         digest = hashlib.sha256(secret.encode()).digest()
-
         maker = None if principal.token is None else principal.token.id
 
         def mutate(tx: Transaction) -> None:
@@ -56,7 +55,7 @@ class Tickets:
         await self._database.write(mutate)
         return secret
 
-    async def drop(self, principal: Principal, upload: str) -> None:
-        """End the tickets of an upload that is complete or aborted."""
+    def drop(self, principal: Principal, upload: str) -> None:
+        """End the tickets of an upload that is complete or aborted, soon: they open nothing any more."""
         if principal.identity.id:
-            await self._database.write(lambda tx: store.drop_of_upload(tx, upload))
+            self._database.write_later(lambda tx: store.drop_of_upload(tx, upload))

@@ -196,13 +196,11 @@ def drop(tx: Transaction, token_id: int) -> bool:
     return found
 
 
-def drop_sessions(tx: Transaction, principal_id: int, but: int = 0) -> int:
-    """End a principal's browser sessions, but one, and the tickets that were made with those or with the
-    password; returns how many sessions."""
+def drop_sessions(tx: Transaction, principal_id: int, but: int = 0) -> None:
+    """End a principal's browser sessions, but one, and the tickets made with those or with the password."""
     ended = [row[0] for row in tx.returning(_delete_sessions, owner=principal_id, but=but)]
     drop_made_with(tx, ended)
     tx.execute(_delete_made_with_password, owner=principal_id)
-    return len(ended)
 
 
 def drop_made_with(tx: Transaction, makers: Sequence[int]) -> None:
