@@ -10,7 +10,7 @@ import pytest
 
 from runyard.server.auth.permissions import OF_LEVEL, Level, Permission
 from tests.api.auth import people
-from tests.api.auth.team import FOREIGN, GROUP, NATIVE, OWN, PEOPLE, Team
+from tests.api.auth.team import GROUP, NATIVE, OWN, Team
 
 AT, RULES = f"{NATIVE}/workspaces/{OWN}/access", f"{NATIVE}/workspaces/{OWN}/rules"
 MEMBERS = f"{NATIVE}/workspaces/{OWN}/members"
@@ -211,3 +211,15 @@ def test_the_gate_agrees(team: Team, experiment: str, seed: int) -> None:
                 )
                 assert (seen.status == 200) == (name in found)
                 assert (tagged.status == 200) == (name in found and Permission.EXPERIMENT_WRITE in held)
+
+
+def test_why_others_may_is_told_to_those_who_manage(team: Team) -> None:
+    at = f"{NATIVE}/workspaces/{OWN}/rules"
+    told = {
+        who: team[who].get(at, {"path": "/", "principal": "grouped"}).ok()["effective"]
+        for who in ("owner", "reader", "grouped")
+    }
+    assert {who: one["level"] for who, one in told.items()} == dict.fromkeys(told, told["owner"]["level"])
+    assert [why["group"] for why in told["owner"]["reasons"]] == [GROUP]
+    assert told["grouped"]["reasons"] == told["owner"]["reasons"]
+    assert told["reader"]["reasons"] == []

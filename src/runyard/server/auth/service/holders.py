@@ -63,8 +63,9 @@ class Holders:
         return await self._database.read(read)
 
     async def effective(self, principal: Principal, at: At, name: str) -> Effective:
-        """What a user, service principal or group may do at a place, and why: the latter of others only for who
-        manages the place, as with `page`.
+        """What a user, service principal or group may do at a place, and why.
+
+        Why others may is told to those who manage the place only, as with `page`.
 
         Raises:
             NotFound: there is no such place for the caller, or no such principal.
