@@ -10,7 +10,7 @@ import pytest
 
 from runyard.server.auth.permissions import OF_LEVEL, Level, Permission
 from tests.api.auth import people
-from tests.api.auth.team import GROUP, NATIVE, OWN, Team
+from tests.api.auth.team import FOREIGN, GROUP, NATIVE, OWN, PEOPLE, Team
 
 AT, RULES = f"{NATIVE}/workspaces/{OWN}/access", f"{NATIVE}/workspaces/{OWN}/rules"
 MEMBERS = f"{NATIVE}/workspaces/{OWN}/members"
