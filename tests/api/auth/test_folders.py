@@ -353,3 +353,20 @@ def test_a_rename_sheds_no_rule_of_its_own_path(team: Team, made: dict[str, str]
     assert team["stranger"].post("experiments/update", sent).error == DENIED
     team["owner"].post("experiments/update", sent).ok()
     team["stranger"].post("experiments/update", sent | {"new_name": "/a/zzz"}).ok()
+
+
+def test_deleting_is_no_way_to_what_is_more(team: Team, made: dict[str, str]) -> None:
+    # Given somebody who may delete everywhere by a role, and manages a folder
+    rule(team, "scientist", "CAN_MANAGE", path="/mine")
+    sent = {"experiment_id": made["/a/z"], "new_name": "/mine/z"}
+    # Then what others made isn't purged, nor its rules set, by way of that folder
+    for reply in (
+        move(team, "scientist", "/a/open", "/mine/x"),
+        team["scientist"].post("experiments/update", sent),
+    ):
+        assert reply.error == DENIED
+        assert "'trash/purge'" in reply.message
+    # But its own goes there, and what others made goes where no more is allowed
+    own = team["scientist"].experiment("/a/own")
+    team["scientist"].post("experiments/update", {"experiment_id": own, "new_name": "/mine/own"}).ok()
+    team["scientist"].post("experiments/update", sent | {"new_name": "/c/z"}).ok()

@@ -268,3 +268,10 @@ def test_without_login_there_is_none(api: Api) -> None:
     folder = root(api, api.run())
     made = api.post(f"{MPU}/create/{folder}", {"path": "a", "num_parts": 1}).ok()
     assert "headers" not in made["credentials"][0]
+
+
+def test_nobody_ends_the_upload_of_others_by_its_id(team: Team, upload: Upload) -> None:
+    own = begin(team["contributor"], team["contributor"].run())
+    sent = {"path": "big.bin", "upload_id": upload.id}
+    own.api.post(f"{MPU}/abort/{own.folder}", sent).ok()
+    assert upload.send(team.api.as_(upload.ticket)).status == 200

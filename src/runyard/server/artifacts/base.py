@@ -228,8 +228,12 @@ class MultipartUploads(ABC):
         """
 
     @abstractmethod
-    async def abort_upload(self, path: BlobPath, upload: UploadId) -> None:
-        """Drops the upload and its parts; does nothing if there is no such upload (any more)."""
+    async def abort_upload(self, path: BlobPath, upload: UploadId) -> bool:
+        """Drops the upload and its parts; does nothing if there is no such upload of this path (any more).
+
+        Returns:
+            Whether parts were dropped.
+        """
 
     @abstractmethod
     async def purge_stale_uploads(self, before_ms: int) -> int:

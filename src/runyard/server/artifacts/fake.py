@@ -166,9 +166,12 @@ class FakeBlobStore(BlobStore, MultipartUploads):
         self._drop_parts(found)
         return written
 
-    async def abort_upload(self, path: BlobPath, upload: UploadId) -> None:
-        if upload in self._uploads and self._uploads[upload].path == path:
-            self._drop_parts(self._uploads.pop(upload))
+    async def abort_upload(self, path: BlobPath, upload: UploadId) -> bool:
+        if upload not in self._uploads or self._uploads[upload].path != path:
+            return False
+        dropped = self._uploads.pop(upload)
+        self._drop_parts(dropped)
+        return bool(dropped.parts)
 
     async def purge_stale_uploads(self, before_ms: int) -> int:
         stale = [upload for upload, found in self._uploads.items() if found.active_ms < before_ms]

@@ -134,8 +134,8 @@ class LocalBlobStore(BlobStore, MultipartUploads):
                 return Written(done, done.size)
             raise
 
-    async def abort_upload(self, path: BlobPath, upload: UploadId) -> None:
-        await self._sum(self._uploads.drop(path, upload))
+    async def abort_upload(self, path: BlobPath, upload: UploadId) -> bool:
+        return (await self._sum(self._uploads.drop(path, upload))).files > 0
 
     async def purge_stale_uploads(self, before_ms: int) -> int:
         return (await self._sum(self._uploads.purge(before_ms))).files

@@ -264,12 +264,12 @@ class Access:
                 return self.folders[folder]
         return None
 
-    def gains(self, old: Place, new: Place) -> bool:
-        """Whether the principal may do more at the new place than at the old one, with any credential."""
+    def gained(self, old: Place, new: Place) -> frozenset[Permission]:
+        """What the principal may do at the new place and not at the old one, with any credential."""
         before, after = (
             self._given if level is None else OF_LEVEL[level] for level in (self.level(old), self.level(new))
         )
-        return bool((after - before) & OF_EXPERIMENTS)
+        return (after - before) & OF_EXPERIMENTS
 
     def _limited(self, permissions: frozenset[Permission]) -> frozenset[Permission]:
         return permissions if self._limit is None else permissions & self._limit

@@ -126,14 +126,14 @@ def test_what_a_place_gives_more_counts_with_any_credential() -> None:
         SCIENTIST, folders={"/e": Level.EDIT, "/m": Level.MANAGE}, experiments={5: Level.EDIT}, limit=TRACKING
     )
     gains = {
-        (old, new): access.gains(Place(1, f"{old}/x"), Place(1, f"{new}/x"))
+        (old, new): bool(access.gained(Place(1, f"{old}/x"), Place(1, f"{new}/x")))
         for old in ("", "/e", "/m")
         for new in ("", "/e", "/m")
     }
     assert {pair for pair, more in gains.items() if more} == {("", "/m"), ("/e", ""), ("/e", "/m")}
     # A rule of the experiment's own goes with it
-    assert not access.gains(Place(5, "/e/x"), Place(5, "/m/x"))
-    assert not Access(owner=True, folders={"/e": Level.EDIT}).gains(Place(1, "/e/x"), Place(1, "/x"))
+    assert not access.gained(Place(5, "/e/x"), Place(5, "/m/x"))
+    assert not Access(owner=True, folders={"/e": Level.EDIT}).gained(Place(1, "/e/x"), Place(1, "/x"))
     # What the roles give of the workspace is no gain
     only_workspace = Access(frozenset({Permission.WORKSPACE_WRITE}), folders={"/e": Level.EDIT})
-    assert not only_workspace.gains(Place(1, "/e/x"), Place(1, "/x"))
+    assert not only_workspace.gained(Place(1, "/e/x"), Place(1, "/x"))

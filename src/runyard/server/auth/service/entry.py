@@ -47,6 +47,11 @@ class Entry:
             if len(there) > MAX_TOLD:
                 there[MAX_TOLD] = "..."
                 break
+        if not there and principal.only is not None:
+            return (
+                "Your token is for one workspace only, and that is in the trash, or you have no role in it "
+                "any more."
+            )
         if not there:
             return "You have no role in any workspace yet: ask an administrator of the server for one."
         first = there[0]

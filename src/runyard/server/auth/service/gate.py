@@ -40,7 +40,7 @@ from runyard.server.auth.types import (
 )
 from runyard.server.db import Connection, Database, Transaction
 from runyard.server.kernel import clock, ids
-from runyard.server.kernel.errors import PermissionDenied, Unauthenticated, Unavailable
+from runyard.server.kernel.errors import NotFound, PermissionDenied, Unauthenticated, Unavailable
 
 KEPT_SECONDS = 5.0
 # While there is no user, how often is looked for one that another process made.
@@ -360,6 +360,8 @@ def _admit(found: _Found, permission: Permission, workspace: str, scope: Mapping
         if permission.of_server and permission not in principal.access.permissions:
             raise denied(principal, permission)
     elif principal is None or not _reaches(principal.workspace, permission):
+        if not workspace and found.told and found.anywhere.only is not None:
+            raise NotFound(found.told, field="workspace")
         raise missing(workspace or DEFAULT_WORKSPACE.name, found.told)
     elif not principal.access.admits(permission):
         raise denied(principal, permission)

@@ -14,6 +14,7 @@ from runyard.server.auth.service.access import compose
 from runyard.server.auth.service.grants import At, FindPlaces, admitted
 from runyard.server.auth.service.members import must_be_somebody
 from runyard.server.auth.service.paging import begin, cut
+from runyard.server.auth.service.policy import require
 from runyard.server.auth.store import holders as store
 from runyard.server.auth.store import principals
 from runyard.server.auth.store import roles as role_store
@@ -65,15 +66,17 @@ class Holders:
     async def effective(self, principal: Principal, at: At, name: str) -> Effective:
         """What a user, service principal or group may do at a place, and why.
 
-        Why others may is told to those who manage the place only, as with `page`.
+        Of others it is told to those who manage the place only, as with `page`.
 
         Raises:
             NotFound: there is no such place for the caller, or no such principal.
-            PermissionDenied: the caller may not read the rules there.
+            PermissionDenied: the caller may not read the rules there; of others, not set them.
         """
 
         def read(connection: Connection) -> Effective:
             place = admitted(connection, self._find_places, principal, at, Permission.RULE_READ)
+            if name.lower() != principal.name:
+                require(principal, Permission.RULE_WRITE, place)
             target = must_be_somebody(name, principals.find(connection, name.lower()), "principal")
             identity = Identity(target.id, target.name, target.kind, target.is_admin)
             custom = {role.name: role for role in role_store.custom(connection)}
@@ -83,9 +86,6 @@ class Holders:
             access, reasons = _decided(identity, grants, custom, place)
             held = frozenset(p for p in GRANTABLE if p.of_experiments and access.allows(p, place))
             level = _level(access, place)
-            own = principal.identity.id == target.id
-            if not own and not principal.access.allows(Permission.RULE_WRITE, place):
-                reasons = []
             return Effective(target.name, level if held else Level.NONE, held, reasons)
 
         return await self._database.read_point(read)

@@ -8,6 +8,7 @@ from runyard.server.kernel.errors import NotFound, PermissionDenied
 
 _READS = ("/read", "public", "signedIn")
 _PARTIAL = (TokenKind.TRACKING, TokenKind.RUN, TokenKind.UPLOAD)
+_MORE_THAN_DELETING = (Permission.TRASH_PURGE, Permission.RULE_WRITE)
 # What a token gives at most, for who asks it for more.
 _GIVES = {
     TokenKind.PERSONAL: "a token for one workspace gives nothing on the server as a whole",
@@ -38,7 +39,8 @@ def require_to_leave(principal: Principal, place: Place, name: str, *, deleted: 
     """Let `principal` take an experiment from its place to a new name.
 
     Where it may do more there than here, that is a deletion here: else it could destroy there what it may
-    only edit here. So it is for what lies in the trash.
+    only edit here. So it is for what lies in the trash. Nobody comes that way to what a deletion doesn't
+    give: to destroy for good, or to set the rules of others.
 
     Args:
         principal: who does it.
@@ -47,17 +49,20 @@ def require_to_leave(principal: Principal, place: Place, name: str, *, deleted: 
         deleted: whether it lies in the trash.
 
     Raises:
-        PermissionDenied: it is a deletion, and `principal` may not delete here.
+        PermissionDenied: it is a deletion, and `principal` may not delete here; or it is more than one.
     """
     permission = Permission.EXPERIMENT_DELETE
-    gains = principal.access.gains(place, Place(place.experiment, name))
-    if (deleted or gains) and not principal.access.allows(permission, place):
-        why = "more would be allowed there than here" if gains else "it lies in the trash"
-        raise PermissionDenied(
-            f"{principal.name} may not take {place.name[:200]!r} to {name[:200]!r}: {why}, so it needs the "
-            f"permission '{permission.value}' where it is now. Ask an owner of the workspace "
-            f"'{principal.workspace.name}' for it."
-        )
+    gained = principal.access.gained(place, Place(place.experiment, name))
+    needed = [permission] if deleted or gained else []
+    needed += [one for one in _MORE_THAN_DELETING if one in gained]
+    for one in needed:
+        if not principal.access.allows(one, place):
+            why = "more would be allowed there than here" if gained else "it lies in the trash"
+            raise PermissionDenied(
+                f"{principal.name} may not take {place.name[:200]!r} to {name[:200]!r}: {why}, so it needs "
+                f"the permission '{one.value}' where it is now. Ask an owner of the workspace "
+                f"'{principal.workspace.name}' for it."
+            )
 
 
 def require_anywhere(principal: Principal, permission: Permission) -> None:

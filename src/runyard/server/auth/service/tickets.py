@@ -56,6 +56,7 @@ class Tickets:
         return secret
 
     def drop(self, principal: Principal, upload: str) -> None:
-        """End the tickets of an upload that is complete or aborted, soon: they open nothing any more."""
+        """End the caller's tickets of an upload that is complete or aborted, soon: they open nothing now."""
         if principal.identity.id:
-            self._database.write_later(lambda tx: store.drop_of_upload(tx, upload))
+            owner = principal.identity.id
+            self._database.write_later(lambda tx: store.drop_of_upload(tx, upload, owner))

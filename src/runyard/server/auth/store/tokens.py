@@ -83,7 +83,9 @@ _delete_made_with_password = Query(
         _k.principal_id == bindparam("owner"), _k.kind == int(TokenKind.UPLOAD), _k.maker_id.is_(None)
     )
 )
-_delete_of_upload = Query(delete(t.token).where(_k.upload == bindparam("upload_id")))
+_delete_of_upload = Query(
+    delete(t.token).where(_k.upload == bindparam("upload_id"), _k.principal_id == bindparam("owner"))
+)
 
 
 def _delete_before(*where: Any) -> Delete:
@@ -209,9 +211,9 @@ def drop_made_with(tx: Transaction, makers: Sequence[int]) -> None:
         tx.execute(_delete_made_with, makers=list(makers))
 
 
-def drop_of_upload(tx: Transaction, upload: str) -> None:
-    """End the tickets of an upload."""
-    tx.execute(_delete_of_upload, upload_id=upload)
+def drop_of_upload(tx: Transaction, upload: str, principal_id: int) -> None:
+    """End somebody's tickets of an upload."""
+    tx.execute(_delete_of_upload, upload_id=upload, owner=principal_id)
 
 
 def drop_expired(tx: Transaction, before: int, most: int) -> int:

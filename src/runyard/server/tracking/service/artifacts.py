@@ -217,8 +217,8 @@ class Artifacts:
         """Drop an upload and its parts."""
         blob = parse_blob_path(path)
         await self._owned(principal, blob, Permission.ARTIFACT_WRITE)
-        await self._uploads().abort_upload(blob, upload)
-        self._room.forget_parts(upload)
+        if await self._uploads().abort_upload(blob, upload):
+            self._room.forget_parts(upload)
 
     async def _delete_below(self, principal: Principal, root_uri: str, path: str) -> Deletion:
         blob = _inside(root_uri, path.rstrip("/")) if path else parse_blob_path(_stored_here(root_uri))
