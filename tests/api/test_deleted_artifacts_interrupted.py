@@ -18,7 +18,7 @@ MINUTE = 60_000
 UNDER_WAY = "SELECT count(*) FROM deleted_artifact WHERE state IN (0, 2)"
 CONTENT = {"dir/a": b"1", "dir/b/c": b"22", "other": b"333"}
 
-Move = Callable[[LocalBlobStore, BlobPath, BlobPath], Awaitable[None]]
+Move = Callable[..., Awaitable[None]]
 _move = LocalBlobStore.move
 
 
@@ -26,27 +26,31 @@ class KilledError(Exception):
     """Stands for the end of the process: nothing of the request goes on."""
 
 
-async def before(store: LocalBlobStore, source: BlobPath, target: BlobPath) -> None:
+async def before(store: LocalBlobStore, source: BlobPath, target: BlobPath, *, alone: bool = False) -> None:
     """Ends before anything moves."""
     raise KilledError
 
 
-async def after(store: LocalBlobStore, source: BlobPath, target: BlobPath) -> None:
+async def after(store: LocalBlobStore, source: BlobPath, target: BlobPath, *, alone: bool = False) -> None:
     """Ends when all has moved."""
-    await _move(store, source, target)
+    await _move(store, source, target, alone=alone)
     raise KilledError
 
 
-async def one_by_one(store: LocalBlobStore, source: BlobPath, target: BlobPath) -> None:
+async def one_by_one(
+    store: LocalBlobStore, source: BlobPath, target: BlobPath, *, alone: bool = False
+) -> None:
     """Moves like a store that can't rename folders."""
     async for blob in store.walk(source):
-        await _move(store, blob.path, BlobPath(BlobPrefix(target + blob.path[len(source) :])))
+        place = BlobPath(BlobPrefix(target + blob.path[len(source) :]))
+        await _move(store, blob.path, place, alone=alone)
 
 
-async def between(store: LocalBlobStore, source: BlobPath, target: BlobPath) -> None:
+async def between(store: LocalBlobStore, source: BlobPath, target: BlobPath, *, alone: bool = False) -> None:
     """The same; it ends behind the first file."""
     async for blob in store.walk(source):
-        await _move(store, blob.path, BlobPath(BlobPrefix(target + blob.path[len(source) :])))
+        place = BlobPath(BlobPrefix(target + blob.path[len(source) :]))
+        await _move(store, blob.path, place, alone=alone)
         raise KilledError
 
 
@@ -137,10 +141,12 @@ def test_a_deletion_that_was_given_up_too_early_is_in_the_trash(servers: Servers
         # Given
         files = fill(api)
 
-        async def late(store: LocalBlobStore, source: BlobPath, target: BlobPath) -> None:
+        async def late(
+            store: LocalBlobStore, source: BlobPath, target: BlobPath, *, alone: bool = False
+        ) -> None:
             """Moves when another process has taken this one for dead."""
             sql(database_url, "DELETE FROM deleted_artifact")
-            await _move(store, source, target)
+            await _move(store, source, target, alone=alone)
 
         # When
         with servers.moving(late):
@@ -210,10 +216,12 @@ def test_a_file_that_comes_at_the_last_moment_keeps_one_of_many_in_the_trash(ser
         files = fill(api)
         one, other = files.delete("dir"), files.delete("other")
 
-        async def late(store: LocalBlobStore, source: BlobPath, target: BlobPath) -> None:
+        async def late(
+            store: LocalBlobStore, source: BlobPath, target: BlobPath, *, alone: bool = False
+        ) -> None:
             if target.endswith("/other"):
                 await store.write(target, _chunks())
-            await _move(store, source, target)
+            await _move(store, source, target, alone=alone)
 
         # When
         with servers.moving(late):

@@ -12,4 +12,5 @@ from runyard.server.workspaces import tables as workspaces
 
 __all__ = ["auth", "events", "lease", "metadata", "metrics", "tracking", "workspaces"]
 
+auth.define_partial_indexes()
 tracking.define_partial_indexes()

@@ -96,9 +96,10 @@ def list_(
 @commands.server
 @commands.output
 def check(session: Session, principal: str, folder: str | None, experiment: str | None, out: Output) -> None:
-    """Show what a user, service principal or group may do at a place, rules and roles together, and why.
+    """Show what somebody may do at a place, and why.
 
-    Without a level: a role of your own gives some of reading only.
+    That is a user, a service principal or a group; rules and roles are taken together. Without a level: a
+    role of your own gives some of reading only.
     """
     from runyard.client import permissions
 
