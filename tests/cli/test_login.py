@@ -140,7 +140,19 @@ def test_a_newcomer_is_told_where_to_go(team: Team, root: Run) -> None:
     assert other("login", team.url, "--token", input=f"{token}\n").stderr == ""
     assert other("permission", "list").exit_code == other("experiment", "create", "/a").exit_code == 0
     bound = {"RUNYARD_URL": team.url, "RUNYARD_TOKEN": token}
-    assert team.person("nobody")("experiment", "show", "/a", **bound).exit_code == 0
+    job = team.person("nobody")
+    assert job("experiment", "show", "/a", **bound).exit_code == 0
+    # So it is where the name of the workspace is needed.
+    for words in (
+        ("permission", "list"),
+        ("permission", "check", "nora", "--folder", "/"),
+        ("workspace", "members"),
+        ("workspace", "quotas"),
+    ):
+        result = job(*words, **bound)
+        assert result.exit_code == 0, result.output
+    assert read_json(job("workspace", "show", "-o", "json", **bound))["name"] == "newcomers"
+    assert job("workspace", "list", **bound).stdout.splitlines()[1].startswith("*  newcomers ")
 
 
 def test_nobody_is_told_to_sign_in(team: Team) -> None:

@@ -330,7 +330,8 @@ def _tell_entry(out: Output, session: Session, me: dict[str, Any] | None = None)
         out.note("You have no role in any workspace yet: ask an administrator of the server for one.")
         return
     names, first = ", ".join(one["name"] for one in found), found[0]["name"]
+    there = session.settings.workspace or DEFAULT_WORKSPACE
     out.note(
-        f"There is no workspace '{session.workspace}' that you may enter. You may enter: "
+        f"There is no workspace '{there}' that you may enter. You may enter: "
         f"{names}{', ...' if more else ''} (`-w {first}`, or `runyard workspace use {first}`)."
     )

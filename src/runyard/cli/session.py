@@ -59,10 +59,22 @@ class Session:
 
         return Http(self.settings.url, self.settings.workspace, self.settings.credential())
 
-    @property
+    @cached_property
     def workspace(self) -> str:
-        """The name of the workspace in use."""
-        return self.settings.workspace or DEFAULT_WORKSPACE
+        """The name of the workspace in use, for what needs it; where none is chosen, the credential may lead
+        to one, which the server is asked for.
+
+        Raises:
+            ClientError: see `runyard.client.errors`.
+        """
+        from runyard.client import identity
+
+        if self.settings.workspace is not None:
+            return self.settings.workspace
+        if self.settings.credential() is None:
+            return DEFAULT_WORKSPACE
+        found: str | None = identity.whoami(self.http)["workspace"]
+        return found or DEFAULT_WORKSPACE
 
     def close(self) -> None:
         """Close the connections, if there are any."""

@@ -3,7 +3,8 @@
 The server is the one that is named (`--url`), else `RUNYARD_URL`, else the one of the last `runyard login`,
 else `MLFLOW_TRACKING_URI` where that is an http address, else the one on this machine. The workspace is the
 one that is named, else that of a named address, else `RUNYARD_WORKSPACE`, else that of the address, else the
-one that was chosen by `runyard workspace use`, else `MLFLOW_WORKSPACE`; without any, the server's default.
+one that was chosen by `runyard workspace use`, else `MLFLOW_WORKSPACE`; without any, the server's choice:
+that of a token for one workspace, else its default.
 
 The credential is `RUNYARD_TOKEN`, else what `runyard login` kept for this server. Where the server is the one
 of `MLFLOW_TRACKING_URI`, what MLflow's client would send comes last: the address's user information,
