@@ -47,8 +47,8 @@ def trash() -> None:
 
     THING is a kind and an id, as the list shows them: run:3f2a9c1e, experiment:12, model:m-8c01f2,
     artifact:9b0c7d, workspace:NAME, user:4021..., service-principal:..., group:... or role:.... Of the ids of
-    runs, models and artifacts the first six characters or more are enough. What was deleted with its
-    experiment is restored and purged with it.
+    runs, models and artifacts the first six characters or more are enough, but for `purge --yes`. What was
+    deleted with its experiment is restored and purged with it.
     """
 
 
@@ -104,7 +104,7 @@ def restore(session: Session, things: tuple[str, ...], out: Output) -> None:
     """Bring things back, all or none. Tokens of users and service principals don't come back."""
     from runyard.client import trash as client
 
-    restored = client.restore(session.http, _named(session, things))
+    restored = client.restore(session.http, _whole(session, _named(things)))
     out.done(f"Restored {_told(restored)}.", restored)
 
 
@@ -140,23 +140,29 @@ def purge(
 
     if bool(things) == (everything or any(wanted)):
         raise click.UsageError("Say what to purge: THINGS, or --kind, --experiment, --before, or --all.")
-    items = _named(session, things)
+    named = _named(things)
+    items = _whole(session, named)
+    begun = [one for (_, given), one in zip(named, items, strict=True) if _is_beginning(given, one[1])]
+    if begun and yes and not dry_run:
+        raise click.UsageError(
+            "With --yes give whole ids of runs, models and artifacts: `runyard trash list -o json` has them."
+        )
+    which = ""
     if dry_run or not yes:
         would = client.purge(session.http, items, wanted, dry_run=True)
-        told = _told(would) if items else f"{_told(would)}{_where(would)}"
+        which = _which(session, begun)
+        told = f"{_told(would)}{which if items else _where(would)}"
         if dry_run:
             out.done(f"Would destroy {told}.", would)
             return
         asking.sure(f"Destroy {told} for good?", yes=yes)
     gone = client.purge(session.http, items, wanted, dry_run=False)
     rest = "" if gone.get("done", True) else " The server frees its space in the background."
-    out.done(f"Destroyed {_told(gone)}.{rest}", gone)
+    out.done(f"Destroyed {_told(gone)}{which}.{rest}", gone)
 
 
-def _named(session: Session, things: Sequence[str]) -> list[tuple[str, str]]:
-    """Kinds and ids as the server has them."""
-    from runyard.client import trash as client
-
+def _named(things: Sequence[str]) -> list[tuple[str, str]]:
+    """Kinds as the server has them, and ids as they were given."""
     found = []
     for thing in things:
         kind, colon, identifier = thing.partition(":")
@@ -164,8 +170,34 @@ def _named(session: Session, things: Sequence[str]) -> list[tuple[str, str]]:
         if kind not in KINDS or not colon or not identifier:
             raise click.UsageError(f"{thing!r} names nothing: write KIND:ID, with one of {', '.join(KINDS)}.")
         found.append((kind.replace("-", "_"), identifier))
-    # Asked for only where everything is written as it must be.
-    return [(kind, client.find(session.http, kind, identifier)) for kind, identifier in found]
+    return found
+
+
+def _whole(session: Session, named: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The same with ids as the server has them."""
+    from runyard.client import trash as client
+
+    return [(kind, client.find(session.http, kind, identifier)) for kind, identifier in named]
+
+
+def _is_beginning(given: str, whole: str) -> bool:
+    """Whether an id was completed; a model's `m-` doesn't count."""
+    return len(given.removeprefix("m-")) < len(whole.removeprefix("m-"))
+
+
+def _which(session: Session, items: Sequence[tuple[str, str]]) -> str:
+    """Things of which the beginning of the id was given, by their whole ids and their names, in words."""
+    from runyard.client import runs
+    from runyard.client import trash as client
+
+    told = []
+    for kind, one in items:
+        if kind == "run":
+            name = runs.get(session.http, one).info.run_name
+        else:
+            name = client.entry(session.http, kind, one).get("name", "")
+        told.append(f"{kind}:{one} '{name}'")
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _where(moved: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from runyard.client.http import NATIVE, Http, Object, Query, native_page, pages
 
 _AT = f"{NATIVE}/trash"
 _PAGE = 1000
-_BEGINNING = re.compile(f"(m-)?[0-9a-f]{{{runs.MIN_PREFIX},{runs.ID_LENGTH - 1}}}")
+_BEGINNING = re.compile(f"(m-)?[0-9a-f]{{{runs.MIN_PREFIX},{runs.ID_LENGTH}}}")
 
 
 class Wanted(NamedTuple):
@@ -61,6 +61,8 @@ def entry(http: Http, kind: str, identifier: str = "", *, experiment_id: str | N
 def find(http: Http, kind: str, identifier: str) -> str:
     """The whole id of a run, a model or deleted files, of which the beginning does; others as they are.
 
+    A model's may be given without its `m-`.
+
     Raises:
         ConfigurationError: several ids begin like this.
         ClientError: see `errors`.
@@ -69,6 +71,8 @@ def find(http: Http, kind: str, identifier: str) -> str:
         return runs.whole_id(http, identifier)
     if kind not in ("model", "artifact") or _BEGINNING.fullmatch(identifier) is None:
         return identifier
+    if kind == "model":
+        identifier = f"m-{identifier.removeprefix('m-')}"
     found = [one["id"] for one in listing(http, Wanted((kind,)))[0] if one["id"].startswith(identifier)]
     if len(found) > 1:
         raise ConfigurationError(f"The ids of several things begin with {identifier}; give more of it.")
