@@ -67,3 +67,33 @@ def test_whole_ids_are_purged_unasked(root: Run, deleted: Deleted) -> None:
 def test_a_model_comes_back_by_the_beginning_of_its_id(root: Run, deleted: Deleted, begin: int) -> None:
     result = root("trash", "restore", f"model:{deleted.model[begin:10]}")
     assert result.stdout == "Restored 1 model.\n"
+
+
+@pytest.mark.parametrize("purged", [False, True])
+def test_the_activity_of_what_is_gone_is_found_as_a_narrow_list_names_it(
+    team: Team, root: Run, deleted: Deleted, purged: bool
+) -> None:
+    # Given what is shown on a terminal of 80 columns
+    things = (f"run:{deleted.run}", f"model:{deleted.model}")
+    if purged:
+        assert root("trash", "purge", *things, "--yes").exit_code == 0
+    environment = {**team.environment("root"), "COLUMNS": "80"}
+    with Called("activity", "list", "-n", "2", environment=environment, terminal=True) as called:
+        assert called.end() == 0
+    shown = [word for word in click.unstyle(called.shown).split() if word.startswith(("run:", "model:"))]
+    assert len(shown) == 2
+    assert not set(shown) & set(things)
+    # When it is pasted, then it is found
+    for thing in (*shown, f"model:{deleted.model[2:10]}"):
+        for place in ((), ("--all-workspaces",)):
+            found = read_json(root("activity", "list", "--target", thing, *place, "-o", "json"))
+            assert {f"{one['target_type']}:{one['target']}" for one in found} <= set(things)
+            told = {one["action"].partition(".")[2] for one in found}
+            assert {"delete", *(["purge"] if purged else [])} <= told
+
+
+def test_too_little_of_an_id_is_told(root: Run) -> None:
+    for words in (("activity", "list", "--target", "run:abc"), ("trash", "restore", "model:m-12")):
+        refused = root(*words)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert "6 characters" in refused.stderr

@@ -226,12 +226,13 @@ def verify(session: Session, noted: str, out: Output) -> None:
 
 
 def _resolved(session: Session, asked: dict[str, Any]) -> dict[str, Any]:
-    """What is asked for, with the whole id of the run that it may be about."""
-    from runyard.client import runs
+    """What is asked for, with the whole id of what it may be about."""
+    from runyard.client import activity as client
 
-    if asked["target_type"] != "run" or not asked["target"]:
+    kind, given = asked["target_type"], asked["target"]
+    if not kind or not given:
         return asked
-    return {**asked, "target": runs.whole_id(session.http, asked["target"])}
+    return {**asked, "target": client.target(session.http, kind, given, workspace=asked["workspace"])}
 
 
 def _for_people(event: dict[str, Any]) -> dict[str, Any]:

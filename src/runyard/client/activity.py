@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from runyard.client import ids
 from runyard.client.errors import NotRunyard
 from runyard.client.http import NATIVE, Http, Object, native_page, pages
 
@@ -21,6 +22,29 @@ def listing(http: Http, asked: Filter, limit: int = 0) -> tuple[list[Object], bo
         ClientError: see `errors`.
     """
     return pages(native_page(http, _AT, asked), limit)
+
+
+def target(http: Http, kind: str, identifier: str, *, workspace: str | None = None) -> str:
+    """The whole id of a run, a model or deleted files, of which the beginning does; others as they are.
+
+    It is looked for in the log itself, which knows of what is long purged.
+
+    Args:
+        http: the server.
+        kind: the target's type.
+        identifier: the id, or the beginning of it.
+        workspace: as in a filter.
+
+    Raises:
+        ConfigurationError: several ids begin like this, or it is too short.
+        ClientError: see `errors`.
+    """
+
+    def begin_with(begin: str) -> list[str]:
+        found, _ = listing(http, {"target_type": kind, "text": begin, "workspace": workspace})
+        return [event["target"] for event in found]
+
+    return ids.whole(kind, identifier, begin_with)
 
 
 def export(http: Http, asked: Filter, form: str) -> Iterator[bytes]:

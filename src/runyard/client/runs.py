@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from runyard.client import experiments
+from runyard.client import experiments, ids
 from runyard.client.address import segment
-from runyard.client.errors import ConfigurationError
 from runyard.client.experiments import VIEWS, Tag
 from runyard.client.http import MLFLOW, NATIVE, Http, Object, native_page, pages
 
@@ -19,13 +17,6 @@ ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 
 # What the server takes in one request.
 MOST_AT_ONCE = 10_000
-
-ID_LENGTH = 32
-# Shorter ones would soon mean several runs.
-MIN_PREFIX = 6
-
-_PREFIX = re.compile(f"[0-9a-f]{{{MIN_PREFIX},{ID_LENGTH - 1}}}")
-_TOO_SHORT = re.compile(f"[0-9a-f]{{1,{MIN_PREFIX - 1}}}")
 
 
 class Metric(msgspec.Struct):
@@ -140,16 +131,13 @@ def whole_id(http: Http, run: str) -> str:
         ConfigurationError: several runs' ids begin like this, or it is too short.
         ClientError: see `errors`.
     """
-    if _TOO_SHORT.fullmatch(run) is not None:
-        raise ConfigurationError(f"{run} is too little of a run's id: give {MIN_PREFIX} characters or more.")
-    if _PREFIX.fullmatch(run) is None:
-        return run
-    everywhere = [found.experiment_id for found in experiments.search(http, view="all")[0]]
-    rows, _ = table(http, everywhere, [], filter_text=f"run_id LIKE '{run}%'", view="all", limit=2)
-    if len(rows) > 1:
-        raise ConfigurationError(f"The ids of several runs begin with {run}; give more of it.")
-    found: str = rows[0][0] if rows else run
-    return found
+
+    def begin_with(begin: str) -> list[str]:
+        everywhere = [found.experiment_id for found in experiments.search(http, view="all")[0]]
+        rows, _ = table(http, everywhere, [], filter_text=f"run_id LIKE '{begin}%'", view="all", limit=2)
+        return [row[0] for row in rows]
+
+    return ids.whole("run", run, begin_with)
 
 
 def table(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from runyard.client import runs
-from runyard.client.errors import ConfigurationError, Forbidden, NotFound
+from runyard.client import ids, runs
+from runyard.client.errors import Forbidden, NotFound
 from runyard.client.http import NATIVE, Http, Object, Query, native_page, pages
 
 _AT = f"{NATIVE}/trash"
 _PAGE = 1000
-_BEGINNING = re.compile(f"(m-)?[0-9a-f]{{{runs.MIN_PREFIX},{runs.ID_LENGTH}}}")
 
 
 class Wanted(NamedTuple):
@@ -64,19 +62,12 @@ def find(http: Http, kind: str, identifier: str) -> str:
     A model's may be given without its `m-`.
 
     Raises:
-        ConfigurationError: several ids begin like this.
+        ConfigurationError: several ids begin like this, or it is too short.
         ClientError: see `errors`.
     """
     if kind == "run":
         return runs.whole_id(http, identifier)
-    if kind not in ("model", "artifact") or _BEGINNING.fullmatch(identifier) is None:
-        return identifier
-    if kind == "model":
-        identifier = f"m-{identifier.removeprefix('m-')}"
-    found = [one["id"] for one in listing(http, Wanted((kind,)))[0] if one["id"].startswith(identifier)]
-    if len(found) > 1:
-        raise ConfigurationError(f"The ids of several things begin with {identifier}; give more of it.")
-    return found[0] if found else identifier
+    return ids.whole(kind, identifier, lambda _: (one["id"] for one in listing(http, Wanted((kind,)))[0]))
 
 
 def restore(http: Http, items: Sequence[tuple[str, str]]) -> Object:
