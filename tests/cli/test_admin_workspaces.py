@@ -158,6 +158,29 @@ def test_old_runs_of_an_experiment(team: Team, root: Run) -> None:
     assert nothing.stdout == "There is no such run.\n"
 
 
+@pytest.mark.parametrize("hours", [-2, 2])
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_old_runs_come_back_whatever_clock_this_machine_has(
+    team: Team, root: Run, monkeypatch: pytest.MonkeyPatch, hours: int, earlier: int
+) -> None:
+    # Given old runs, and maybe one that went to the trash just before
+    name = f"/clock/{hours}/{earlier}"
+    made = _json(root, "experiment", "create", name)["experiment_id"]
+    token = root("token", "create", f"clock-{hours}-{earlier}").stdout.strip()
+    with Http(team.url, None, Credential(token)) as http:
+        body = {"experiment_id": made, "start_time": 1}
+        ids = [http.post("/api/2.0/mlflow/runs/create", body)["run"]["info"]["run_id"] for _ in range(3)]
+    if earlier:
+        assert root("run", "delete", ids[0], "--yes").exit_code == 0
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + hours * 3600)
+    # When they are deleted, and it is undone as the message says
+    told = root("run", "delete", "-e", name, "--started-before", "2020-01-01", "--yes").stdout.strip()
+    undo = told.partition(". To undo: ")[2]
+    # Then those come back, and no other
+    assert root(*undo.split()[1:]).stdout == f"Restored {3 - earlier} runs of '{name}'.\n"
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -52,10 +52,10 @@ def delete(
         found = runs.count(session.http, [at.experiment_id], filter_text=f"start_time <= {until}")
         many = f"{texts.count(found.count, 'run')}{' or more' if found.more else ''} of '{at.name}'"
         asking.sure(f"Move {many} to the trash?", yes=yes)
-        begun = int(time.time() * 1000)
+        before = trash.entry(session.http, "run", experiment_id=at.experiment_id)
         moved = runs.delete_older(session.http, at.experiment_id, until)
         told = {"experiment_id": at.experiment_id, "runs_deleted": moved}
-        out.done(_many_gone(session, at, moved, begun) if moved else "There is no such run.", told)
+        out.done(_many_gone(session, at, moved, before) if moved else "There is no such run.", told)
         return
     infos = [runs.find(session.http, name).info for name in names]
     named = ", ".join(f"'{one.run_name}' ({one.run_id})" for one in infos)
@@ -130,13 +130,15 @@ def delete_artifact(session: Session, name: str, path: str, yes: bool, out: Outp
     out.done(texts.gone(what, gone.purge_time, undo), told)
 
 
-def _many_gone(session: Session, at: Experiment, count: int, begun: int) -> str:
-    """What is told of all runs of an experiment that went since a time on this machine's clock."""
+def _many_gone(session: Session, at: Experiment, count: int, before: dict[str, Any]) -> str:
+    """What is told of all runs of an experiment that went; `before` is what had gone there last."""
     from runyard.client import trash
 
     entry = trash.entry(session.http, "run", experiment_id=at.experiment_id)
-    # The server's clock may be behind.
-    since = texts.iso_time(min(begun, entry.get("deleted_time", begun)))
+    if not entry:  # One may delete and not see the trash.
+        return f"In the trash: {texts.count(count, 'run')} of '{at.name}'."
+    # By the server's clock: this machine's may be another.
+    since = texts.iso_time(before.get("deleted_time", at.creation_time) + 1)
     undo = f"run restore -e {shlex.quote(at.name)} --deleted-since {since}"
     return texts.gone(f"{texts.count(count, 'run')} of '{at.name}'", entry.get("purge_time"), undo)
 
