@@ -183,8 +183,8 @@ class _Made:
         self.id = str((told or {}).get("id", ""))
         self.name = str((told or {}).get("name", ""))
         self.expiry_time = (told or {}).get("expiry_time")
-        # A token for one workspace leads there; of others the server's default is told.
-        self.workspace = (told or {}).get("only_workspace")
+        # The only one that it is good for.
+        self.workspace = (told or {}).get("workspace") or ""
 
 
 def _check(
@@ -223,11 +223,8 @@ def _by_token(at: Address) -> _Made:
     credential.check()
     with Http(at.url, None, credential) as http:
         me = identity.whoami(http)
-    there = me.get("workspace")
-    only = None if there == DEFAULT_WORKSPACE else there
-    return _Made(
-        {"expiry_time": me.get("expiry_time"), "only_workspace": only}, credential.secret, me["name"]
-    )
+    only = me["workspace"] if me.get("one_workspace") else None
+    return _Made({"expiry_time": me.get("expiry_time"), "workspace": only}, credential.secret, me["name"])
 
 
 def _by_password(at: Address, user: str, password_stdin: bool, days: int | None) -> _Made:
@@ -277,8 +274,10 @@ def _keep(home: Path, at: Address, made: _Made, place: Place | None = None) -> P
             raise
 
     def noted(known: Logins) -> None:
-        workspace = at.workspace or made.workspace or before.workspace
-        known.servers[at.url] = logins.Login(made.user, workspace, made.id, kept)
+        chosen = at.workspace or ("" if before.bound or made.workspace else before.workspace)
+        known.servers[at.url] = logins.Login(
+            made.user, chosen or made.workspace, made.id, kept, bound=not chosen and bool(made.workspace)
+        )
         known.current = at.url
 
     logins.change(home, noted)

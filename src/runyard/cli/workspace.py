@@ -204,7 +204,8 @@ def use(session: Session, name: str, out: Output) -> None:
     settings = session.settings
 
     def chosen(kept: Logins) -> None:
-        kept.servers.setdefault(settings.url, logins.Login()).workspace = name
+        login = kept.servers.setdefault(settings.url, logins.Login())
+        login.workspace, login.bound = name, False
 
     logins.change(settings.home, chosen)
     out.done(f"Using workspace '{name}' of {settings.url}.", {"url": settings.url, "workspace": name})

@@ -6,8 +6,8 @@ from runyard.client.http import NATIVE, Http, Object
 
 
 def whoami(http: Http) -> Object:
-    """The caller: `name`, `kind`, `is_admin`, `workspace`, `roles`, `permissions`, `credential`,
-    `expiry_time`, `login_required`.
+    """The caller: `name`, `kind`, `is_admin`, `workspace`, `one_workspace`, `roles`, `permissions`,
+    `credential`, `expiry_time`, `login_required`.
 
     Raises:
         ClientError: see `errors`.

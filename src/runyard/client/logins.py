@@ -20,6 +20,7 @@ class Login(msgspec.Struct, omit_defaults=True):
     Attributes:
         user: as whom; empty where the server asked for no login.
         workspace: the one to use when none is named; empty for the server's own choice.
+        bound: whether that one was not chosen, but is the only one of the token: it goes with it.
         token_id: the token's id, by which it is revoked.
         kept: where the token is; None where there is none.
     """
@@ -28,6 +29,7 @@ class Login(msgspec.Struct, omit_defaults=True):
     workspace: str = ""
     token_id: str = ""
     kept: Place | None = None
+    bound: bool = False
 
 
 class Logins(msgspec.Struct, omit_defaults=True):

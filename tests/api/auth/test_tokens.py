@@ -174,7 +174,8 @@ def test_a_token_of_one_workspace_needs_not_name_it(team: Team, signed_in: Api, 
         # Then
         assert bound.get("runs/get", {"run_id": run}).status == 200
         assert named.get("runs/get", {"run_id": run}).error == (404, "RESOURCE_DOES_NOT_EXIST")
-        assert bound.get(WHOAMI).ok()["workspace"] == FOREIGN
+        me = bound.get(WHOAMI).ok()
+        assert (me["workspace"], me["one_workspace"]) == (FOREIGN, True)
         assert bound.get(f"/w/{OWN}/api/2.0/mlflow/runs/get", {"run_id": run}).status == 404
     bound.post("runs/log-metric", {"run_id": run, "key": "m", "value": 1, "timestamp": 1}).ok()
     # A token for everything still means the default workspace

@@ -65,6 +65,7 @@ def test_a_workspace_that_one_may_not_enter_is_none(team: Team, who: str, worksp
 
 def test_a_password_is_a_credential_without_end(team: Team) -> None:
     told = team.api.as_(password=("Admin", PASSWORD)).get(WHOAMI).ok()
+    assert (told["workspace"], told["one_workspace"]) == (OWN, False)
     assert (told["name"], told["credential"], told["expiry_time"]) == ("admin", "password", None)
 
 

@@ -19,6 +19,7 @@ class Caller(msgspec.Struct):
         name: what logs and the activity log show.
         kind: `local` on a server without login.
         workspace: the one that the request chose; null where the caller may not enter it.
+        one_workspace: whether the credential is good for one workspace only, which it then needs not name.
         roles: that the caller has in the workspace, by itself or through a group.
         permissions: that it has in all of the workspace, and on the server, with this credential.
         somewhere: those that only the rules of some folders or experiments give it.
@@ -32,6 +33,7 @@ class Caller(msgspec.Struct):
     kind: Literal["local", "user", "service"]
     is_admin: bool
     workspace: str | None
+    one_workspace: bool
     roles: list[str]
     permissions: list[str]
     somewhere: list[str]
@@ -63,6 +65,7 @@ class WhoAmIRoutes:
             kind=kind,  # type: ignore[arg-type]
             is_admin=principal.identity.is_admin,
             workspace=principal.workspace.name or None,
+            one_workspace=principal.only is not None,
             roles=found.roles,
             permissions=[p.value for p in found.permissions],
             somewhere=[p.value for p in found.somewhere],
