@@ -47,7 +47,7 @@ class Group(click.Group):
         super().__init__(*args, **kwargs)
 
 
-class Spelled(click.Choice):  # type: ignore[type-arg]
+class Spelled(click.Choice[str]):
     """A choice in whatever case, whose values may be given in other spellings too.
 
     Args:
@@ -61,8 +61,7 @@ class Spelled(click.Choice):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The value that a spelling means."""
-        found: str = super().convert(self._others.get(str(value).lower(), value), param, ctx)
-        return found
+        return super().convert(self._others.get(str(value).lower(), value), param, ctx)
 
 
 def server(command: Decorated) -> Decorated:

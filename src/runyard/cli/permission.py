@@ -134,7 +134,7 @@ def who(session: Session, folder: str | None, experiment: str | None, limit: int
         session.http, session.workspace, path=folder, experiment_id=_id(session, experiment), limit=limit
     )
     shown = found if out.form == "json" else [{**one, "because": _because(one["reasons"])} for one in found]
-    out.rows(shown, _HOLDERS, more=more)
+    out.rows(shown, _HOLDERS, more=more, empty="No user and no service principal may read there.")
 
 
 @permission.command(

@@ -17,6 +17,19 @@ def rule(team: Team, principal: str, path: str, level: str) -> None:
     team["owner"].put(RULES, {"principal": principal, "path": path, "level": level}).ok()
 
 
+# The statuses that everybody gets who lists, restores and purges.
+WHO_MAY = [
+    ("admin", 200, 200, 200),
+    ("owner", 200, 200, 200),
+    ("contributor", 200, 200, 200),
+    ("scientist", 200, 200, 403),
+    ("reader", 200, 403, 403),
+    ("operator", 403, 403, 403),
+    ("stranger", 404, 404, 404),
+    ("foreigner", 404, 404, 404),
+]
+
+
 def deleted_run(team: Team, name: str) -> dict[str, str]:
     """A deleted run in a new experiment."""
     owner = team["owner"]
@@ -25,19 +38,7 @@ def deleted_run(team: Team, name: str) -> dict[str, str]:
     return item("run", run)
 
 
-@pytest.mark.parametrize(
-    ("who", "listed", "restored", "purged"),
-    [
-        ("admin", 200, 200, 200),
-        ("owner", 200, 200, 200),
-        ("contributor", 200, 200, 200),
-        ("scientist", 200, 200, 403),
-        ("reader", 200, 403, 403),
-        ("operator", 403, 403, 403),
-        ("stranger", 404, 404, 404),
-        ("foreigner", 404, 404, 404),
-    ],
-)
+@pytest.mark.parametrize(("who", "listed", "restored", "purged"), WHO_MAY)
 def test_what_the_roles_may(team: Team, who: str, listed: int, restored: int, purged: int) -> None:
     # Given
     one, other = deleted_run(team, "/Shared/a"), deleted_run(team, "/Shared/b")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.api.auth.team import NATIVE, OWN, Team
+from tests.api.auth.test_trash import WHO_MAY
 from tests.api.conftest import Api
 from tests.api.trash_data import TRASH, item, names, upload
 
@@ -30,19 +31,7 @@ def delete(api: Api, run: str) -> dict[str, str]:
     return item("artifact", api.post(f"{NATIVE}/artifacts/delete", sent).ok()["id"])
 
 
-@pytest.mark.parametrize(
-    ("who", "listed", "restored", "purged"),
-    [
-        ("admin", 200, 200, 200),
-        ("owner", 200, 200, 200),
-        ("contributor", 200, 200, 200),
-        ("scientist", 200, 200, 403),
-        ("reader", 200, 403, 403),
-        ("operator", 403, 403, 403),
-        ("stranger", 404, 404, 404),
-        ("foreigner", 404, 404, 404),
-    ],
-)
+@pytest.mark.parametrize(("who", "listed", "restored", "purged"), WHO_MAY)
 def test_what_the_roles_may(team: Team, who: str, listed: int, restored: int, purged: int) -> None:
     # Given
     one, other = deleted_file(team, "/Shared/a"), deleted_file(team, "/Shared/b")

@@ -120,7 +120,7 @@ class DeletedFiles:
         """Destroy what is marked (`workspaces.service.Destroy`)."""
         del now
         failed, after = False, 0
-        while files := await self._database.read(lambda c, after=after: store.purged(c, after, _BATCH)):  # type: ignore[misc]
+        while files := await self._database.read(partial(store.purged, after=after, limit=_BATCH)):
             after = files[-1].id
             gone = []
             for file in files:
